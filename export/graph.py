@@ -1,0 +1,72 @@
+"""The float graph: typed nodes, edges, the time step and the discretisation. Nothing in it is implied.
+
+Several edges into one node add up. An edge that closes a loop is recurrent: its spikes arrive one step later.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from cortexcore.errors import GraphError
+from cortexcore.export.nodes import Input, Node, Output
+
+Discretization = Literal["euler", "exponential"]
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A float network.
+
+    Attributes:
+        nodes: name → node; names are non-empty and free of "/".
+        edges: (source, destination) pairs, in no particular order.
+        dt_s: length of a step in seconds.
+        discretization: ``"euler"`` (β = 1 − dt/τ) or ``"exponential"`` (β = exp(−dt/τ)).
+        metadata: JSON values that travel with the graph (front end, classes, provenance).
+
+    Raises:
+        GraphError: an edge names a missing node, a name is unusable, dt is not a positive number, or there is
+            no input or output.
+    """
+
+    nodes: Mapping[str, Node]
+    edges: tuple[tuple[str, str], ...]
+    dt_s: float
+    discretization: Discretization
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [f"node name '{n}' is empty or holds '/'" for n in self.nodes if not n or "/" in n]
+        problems += [
+            f"edge {a} → {b} names a missing node" for a, b in self.edges if not {a, b} <= self.nodes.keys()
+        ]
+        for kind in (Input, Output):
+            if not any(isinstance(node, kind) for node in self.nodes.values()):
+                problems.append(f"there is no {kind.__name__} node")
+        if not (math.isfinite(self.dt_s) and self.dt_s > 0):
+            problems.append(f"dt_s is {self.dt_s}, it must be a positive number of seconds")
+        if self.discretization not in get_args(Discretization):
+            problems.append(
+                f"discretization '{self.discretization}' is unknown, use one of {', '.join(get_args(Discretization))}"
+            )
+        if problems:
+            raise GraphError("the graph is malformed: " + "; ".join(problems))
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        return {name: node for name, node in self.nodes.items() if isinstance(node, Input)}
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        return {name: node for name, node in self.nodes.items() if isinstance(node, Output)}
+
+    def sources(self, name: str) -> list[str]:
+        """The nodes that feed ``name``, in edge order."""
+        return [a for a, b in self.edges if b == name]
+
+    def destinations(self, name: str) -> list[str]:
+        """The nodes that ``name`` feeds, in edge order."""
+        return [b for a, b in self.edges if a == name]

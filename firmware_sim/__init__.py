@@ -1,0 +1,1 @@
+"""Devices without a device: the virtual wearable."""

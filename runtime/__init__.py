@@ -1,0 +1,1 @@
+"""Live: serial source, front end, network, events, recording."""

@@ -1,0 +1,1 @@
+"""The framed, checksummed serial protocol between a wearable and its host."""

@@ -1,0 +1,107 @@
+"""What a target is: check, lower, run, profile. One folder per target; backends are final and share by composition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexcore.errors import GraphError
+from cortexcore.export.graph import Graph
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.targets.profile import Profile
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+"""Node name → array [T, B, *shape]; T steps, B independent inferences that each start from rest."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing a target cannot take: the node, why, and what the user can do about it."""
+
+    node: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """All that a target cannot take of a network; empty means it runs there."""
+
+    target: str
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def require(self) -> None:
+        """Raise one :class:`GraphError` that lists every problem, if there is any."""
+        if self.problems:
+            rows = "; ".join(f"'{p.node}': {p.reason} ({p.remedy})" for p in self.problems)
+            raise GraphError(f"target '{self.target}' cannot take this network: {rows}")
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run produced.
+
+    Attributes:
+        outputs: output name → [T, B, *shape]: spikes (0/1, uint8) of a spiking population, v of an LI (int32 on
+            integer targets, float64 on ``reference``).
+        spikes, u, v: population → [T, B, *shape], as far as the target can tell; only with ``trace``. ``spikes``
+            holds spiking populations alone; u and v are in the units of :mod:`cortexcore.export.integer`.
+    """
+
+    outputs: Arrays
+    spikes: Arrays = field(default_factory=dict)
+    u: Arrays = field(default_factory=dict)
+    v: Arrays = field(default_factory=dict)
+
+
+NetworkT = TypeVar("NetworkT", Graph, IntegerNetwork, contravariant=True)
+ConfigT = TypeVar("ConfigT")
+ArtifactT = TypeVar("ArtifactT")
+
+
+class Target(Protocol, Generic[NetworkT, ConfigT, ArtifactT]):
+    """One place a network can run."""
+
+    name: str
+    takes: Literal["float", "integer"]
+    """Which network it runs: the float :class:`Graph` or the :class:`IntegerNetwork`."""
+    config: type[ConfigT]
+    """Frozen dataclass of this target's options, validated at construction; ``config()`` are the defaults."""
+
+    def unavailable(self) -> str | None:
+        """None where the target can run on this machine, else one sentence with the command that mends it."""
+        ...
+
+    def check(self, network: NetworkT) -> CheckReport:
+        """Everything in ``network`` that this target cannot take; needs nothing installed."""
+        ...
+
+    def lower(self, network: NetworkT, config: ConfigT) -> ArtifactT:
+        """Translate. Raises GraphError where ``check`` finds a problem, TargetUnavailable without its packages."""
+        ...
+
+    def save(self, artifact: ArtifactT, folder: Path) -> None:
+        """Write the artifact's files into an existing, empty folder."""
+        ...
+
+    def load(self, folder: Path) -> ArtifactT:
+        """Read what ``save`` wrote; BundleError where it is incomplete."""
+        ...
+
+    def run(self, artifact: ArtifactT, inputs: Arrays, trace: bool = False) -> Result:
+        """Run on ``inputs`` [T, B, *shape], every inference from rest. DataError names an unfit input."""
+        ...
+
+    def profile(self, artifact: ArtifactT, inputs: Arrays) -> Profile:
+        """Latency, operations, memory and energy on these inputs, each figure with its kind and source."""
+        ...

@@ -1,0 +1,1 @@
+"""Recordings to trained models and their evaluation."""
