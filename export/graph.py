@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Input, Node, Output
+
+from cortexcore.errors import GraphError
 
 Discretization = Literal["euler", "exponential"]
 
@@ -40,9 +41,7 @@ class Graph:
 
     def __post_init__(self) -> None:
         problems = [f"node name '{n}' is empty or holds '/'" for n in self.nodes if not n or "/" in n]
-        problems += [
-            f"edge {a} → {b} names a missing node" for a, b in self.edges if not {a, b} <= self.nodes.keys()
-        ]
+        problems += [f"edge {a} → {b} names a missing node" for a, b in self.edges if not {a, b} <= self.nodes.keys()]
         for kind in (Input, Output):
             if not any(isinstance(node, kind) for node in self.nodes.values()):
                 problems.append(f"there is no {kind.__name__} node")

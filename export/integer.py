@@ -18,9 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-
-from cortexcore.errors import DataError
 from cortexcore.export.network import (
     DECAY_ONE,
     STATE_LIMIT,
@@ -31,6 +28,9 @@ from cortexcore.export.network import (
     Operation,
     Population,
 )
+from numpy.typing import NDArray
+
+from cortexcore.errors import DataError
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.generic]
@@ -212,9 +212,7 @@ class _States:
     clips: int = 0
 
 
-def _run_group(
-    network: IntegerNetwork, group: tuple[Population, ...], sent: Mapping[str, Ints]
-) -> dict[str, _States]:
+def _run_group(network: IntegerNetwork, group: tuple[Population, ...], sent: Mapping[str, Ints]) -> dict[str, _States]:
     """All steps of one group: currents from outside the group at once, the loop's own step by step."""
     steps, batch = next(iter(sent.values())).shape[:2]
     inside = {p.name for p in group}

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from cortexcore.errors import GraphError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.profile import Profile
+from numpy.typing import NDArray
+
+from cortexcore.errors import GraphError
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
