@@ -1,0 +1,25 @@
+"""Recordings and their reference beats, as a wearable would send them."""
+
+from cortexcore.train.recordings.annotations import AAMI_CLASSES, AAMI_OF_SYMBOL, BeatAnnotations, load_beats
+from cortexcore.train.recordings.locate import find_data, user_cache
+from cortexcore.train.recordings.recording import Recording, load_recording
+from cortexcore.train.recordings.records import DS1, DS2, PACED, SPLITS, split_records
+from cortexcore.train.recordings.resample import WEARABLE_RATE_HZ, to_wearable_rate
+
+__all__ = [
+    "AAMI_CLASSES",
+    "AAMI_OF_SYMBOL",
+    "DS1",
+    "DS2",
+    "PACED",
+    "SPLITS",
+    "WEARABLE_RATE_HZ",
+    "BeatAnnotations",
+    "Recording",
+    "find_data",
+    "load_beats",
+    "load_recording",
+    "split_records",
+    "to_wearable_rate",
+    "user_cache",
+]
