@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from cortexcore.export.graph import Graph
-from cortexcore.export.network import IntegerNetwork
-from cortexcore.targets.profile import Profile
 from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
+from cortexcore.export.graph import Graph
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.targets.profile import Profile
 
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
@@ -63,6 +63,18 @@ class Result:
     v: Arrays = field(default_factory=dict)
 
 
+class Stepper(Protocol):
+    """A network that is advanced step by step, its state kept between calls: what streaming needs."""
+
+    def start(self, batch: int = 1) -> None:
+        """Back to rest, for ``batch`` independent inferences. A new stepper stands at rest with batch 1."""
+        ...
+
+    def step(self, inputs: Arrays) -> dict[str, Array]:
+        """One step: inputs [B, *shape] → outputs [B, *shape] as in :class:`Result`; DataError names an unfit input."""
+        ...
+
+
 NetworkT = TypeVar("NetworkT", Graph, IntegerNetwork, contravariant=True)
 ConfigT = TypeVar("ConfigT")
 ArtifactT = TypeVar("ArtifactT")
@@ -99,6 +111,10 @@ class Target(Protocol, Generic[NetworkT, ConfigT, ArtifactT]):
 
     def run(self, artifact: ArtifactT, inputs: Arrays, trace: bool = False) -> Result:
         """Run on ``inputs`` [T, B, *shape], every inference from rest. DataError names an unfit input."""
+        ...
+
+    def stepper(self, artifact: ArtifactT) -> Stepper:
+        """A stepper at rest. Raises GraphError where the target only runs whole sequences."""
         ...
 
     def profile(self, artifact: ArtifactT, inputs: Arrays) -> Profile:

@@ -1,0 +1,1 @@
+"""The golden integer network as a target."""

@@ -1,0 +1,1 @@
+"""ONNX Runtime: the integer network as two ONNX models, exact to the last bit."""

@@ -1,0 +1,132 @@
+"""Currents in ONNX: float32 GEMMs and convolutions that a static bound proves exact.
+
+Float32 holds every integer up to 2^24, so a sum of products is exact in whatever order it runs while
+Σ|w|·max|s| ≤ 2^24. Sources that exceed this are split into digits small enough, one product per digit, and put
+together again in float64. Only the current modulo 2^18 can matter, since u wraps to 24 bits after a shift by 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Operation, Synapses
+from cortexcore.targets.bounds import row_sum, sent_range
+from cortexcore.targets.onnx.build import Build
+
+FLOAT32_EXACT = 2**24
+FLOAT64_EXACT = 2**53
+INT32_SAFE = 2**30
+"""Currents up to this add up in int32, with room for u and bias."""
+WRAP = 2**24
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The leading axes of a form: their number (2 for [T, B, …], 1 for [B, …]) and a tensor that holds their sizes."""
+
+    axes: int
+    sizes: str
+
+
+def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.int16], int]:
+    """(w / 2^k, k): the weights without their common factor 2^k, as int8 wherever they fit."""
+    weight = operation.weight.astype(np.int64)
+    common = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
+    k = (common & -common).bit_length() - 1 if common else 0
+    small = weight >> k
+    fits = small.min(initial=0) >= -128 and small.max(initial=0) <= 127
+    return (small.astype(np.int8) if fits else small.astype(np.int16)), k
+
+
+def digit_bits(operation: Operation) -> int:
+    """Bits of a source value for which the sum stays exact in float32; 0 where not even one bit does."""
+    total = max(1, row_sum(operation) >> stored_weight(operation)[1])
+    return (FLOAT32_EXACT // total).bit_length() - 1 if total <= FLOAT32_EXACT // 2 else 0
+
+
+def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead, whole: bool) -> str:
+    """a·2^6 of one connection as int32 [*lead, neurons].
+
+    Args:
+        source: tensor [*lead, flattened source], of any type, holding integers.
+        whole: the population's currents add up within int32; otherwise each comes modulo 2^24.
+    """
+    operation = synapses.operation
+    k = stored_weight(operation)[1]
+    shift = operation.weight_exp + k
+    low, high = sent_range(network, synapses.source)
+    if max(abs(low), abs(high)) * (row_sum(operation) >> k) <= FLOAT32_EXACT:
+        total = _emit_sum(b, network, synapses, b.cast(source, "float32"), lead)
+        kind = "float32"
+    else:
+        total = _emit_digits(b, network, synapses, source, lead)
+        kind = "float64"
+    dtype = np.dtype(kind)
+    if shift >= 0:
+        scaled = b.node("Mul", [total, b.constant(np.array(2.0 ** (shift + THRESHOLD_SHIFT), dtype))])
+    else:
+        floored = b.node("Floor", [b.node("Mul", [total, b.constant(np.array(2.0**shift, dtype))])])
+        scaled = b.node("Mul", [floored, b.constant(np.array(2.0**THRESHOLD_SHIFT, dtype))])
+    if whole:
+        return b.cast(scaled, "int32")
+    wrapped = b.node("Mod", [b.cast(scaled, "int64"), b.constant(np.array(WRAP, np.int64))])
+    return b.cast(wrapped, "int32")
+
+
+def _emit_digits(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead) -> str:
+    """The sum in float64: source = Σ digit_k·2^(bits·k), all digits non-negative but the last."""
+    bits = digit_bits(synapses.operation)
+    most = max(map(abs, sent_range(network, synapses.source)))
+    rest = b.cast(source, "float64")
+    base = b.constant(np.array(2.0**bits))
+    parts: list[str] = []
+    scale = 0
+    while True:
+        last = most < 2**bits
+        if last:
+            digit = rest
+        else:
+            above = b.node("Floor", [b.node("Div", [rest, base])])
+            digit = b.node("Sub", [rest, b.node("Mul", [above, base])])
+            rest, most = above, -(-most >> bits)
+        part = b.cast(_emit_sum(b, network, synapses, b.cast(digit, "float32"), lead), "float64")
+        parts.append(b.node("Mul", [part, b.constant(np.array(2.0**scale))]))
+        scale += bits
+        if last:
+            return b.node("Sum", parts)
+
+
+def _emit_sum(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead) -> str:
+    """Σ w·s as float32 [*lead, neurons] from float32 [*lead, flattened source]."""
+    operation = synapses.operation
+    weight = stored_weight(operation)[0]
+    match operation:
+        case Dense():
+            stored = b.constant(np.ascontiguousarray(weight.T), f"weight/{synapses.name}")
+            return b.node("MatMul", [source, b.cast(stored, "float32")])
+        case Conv1d():
+            stored = b.constant(weight, f"weight/{synapses.name}")
+            shape = b.constant(np.array([-1, *network.shape_of(synapses.source)]))
+            y = b.node(
+                "Conv",
+                [b.node("Reshape", [source, shape]), b.cast(stored, "float32")],
+                kernel_shape=[weight.shape[2]],
+                strides=[operation.stride],
+                pads=[operation.padding, operation.padding],
+                dilations=[operation.dilation],
+                group=operation.groups,
+            )
+            flat = b.node("Flatten", [y], axis=1)
+            if lead.axes == 1:
+                return flat
+            neurons = b.constant(np.array([len(weight) * _positions(operation, network.shape_of(synapses.source)[1])]))
+            return b.node("Reshape", [flat, b.node("Concat", [lead.sizes, neurons], axis=0)])
+        case _:
+            raise TypeError(f"no ONNX for the operation {type(operation).__name__}")
+
+
+def _positions(op: Conv1d, length: int) -> int:
+    return (length + 2 * op.padding - op.dilation * (op.weight.shape[2] - 1) - 1) // op.stride + 1
