@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from cortexcore.export.nodes import Input, Node, Output
+from cortexcore.export.shapes import Shape, infer_shapes
 
 from cortexcore.errors import GraphError
 
@@ -22,15 +24,15 @@ class Graph:
     """A float network.
 
     Attributes:
-        nodes: name → node; names are non-empty and free of "/".
+        nodes: name → node; names are non-empty, free of "/" and not made of dots alone (HDF5 keeps those).
         edges: (source, destination) pairs, in no particular order.
         dt_s: length of a step in seconds.
         discretization: ``"euler"`` (β = 1 − dt/τ) or ``"exponential"`` (β = exp(−dt/τ)).
         metadata: JSON values that travel with the graph (front end, classes, provenance).
 
     Raises:
-        GraphError: an edge names a missing node, a name is unusable, dt is not a positive number, or there is
-            no input or output.
+        GraphError: an edge names a missing node or stands twice, a name is unusable, dt is not a positive number,
+            there is no input or output, or shapes and parameters do not fit; all of it at once.
     """
 
     nodes: Mapping[str, Node]
@@ -40,8 +42,9 @@ class Graph:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        problems = [f"node name '{n}' is empty or holds '/'" for n in self.nodes if not n or "/" in n]
+        problems = [f"the node name '{n}' is empty, holds '/' or is made of dots" for n in self.nodes if not usable(n)]
         problems += [f"edge {a} → {b} names a missing node" for a, b in self.edges if not {a, b} <= self.nodes.keys()]
+        problems += [f"edge {a} → {b} stands twice" for a, b in sorted(set(self.edges)) if self.edges.count((a, b)) > 1]
         for kind in (Input, Output):
             if not any(isinstance(node, kind) for node in self.nodes.values()):
                 problems.append(f"there is no {kind.__name__} node")
@@ -51,8 +54,14 @@ class Graph:
             problems.append(
                 f"discretization '{self.discretization}' is unknown, use one of {', '.join(get_args(Discretization))}"
             )
+        problems = problems or infer_shapes(self.nodes, self.edges)[1]
         if problems:
             raise GraphError("the graph is malformed: " + "; ".join(problems))
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Node name → the shape it sends, without time and batch."""
+        return infer_shapes(self.nodes, self.edges)[0]
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -69,3 +78,8 @@ class Graph:
     def destinations(self, name: str) -> list[str]:
         """The nodes that ``name`` feeds, in edge order."""
         return [b for a, b in self.edges if a == name]
+
+
+def usable(name: str) -> bool:
+    """Whether a file can keep ``name`` as a node's name."""
+    return bool(name.strip(".")) and "/" not in name and "\0" not in name

@@ -1,0 +1,1 @@
+"""NIR files: float graphs and integer networks, ours and other tools'."""

@@ -1,0 +1,1 @@
+"""Graph to graph: small pure steps toward the populations that every target shares."""

@@ -1,0 +1,1 @@
+"""Post-training quantization of a float graph onto Loihi's integer grids."""

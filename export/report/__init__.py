@@ -1,0 +1,1 @@
+"""What quantization did to a network, as data, JSON and a page; and the pages' common looks."""
