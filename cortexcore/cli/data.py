@@ -1,0 +1,1 @@
+"""data list, fetch, verify: public recordings."""

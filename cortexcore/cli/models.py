@@ -1,0 +1,85 @@
+"""train, evaluate, export: commands on a trained model and recordings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cortexcore.arrays import write_whole
+from cortexcore.cli.options import Data, Json
+from cortexcore.errors import CortexCoreError
+
+Checkpoint = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint, .safetensors or .pt.")]
+
+
+def say(line: str) -> None:
+    """Progress: a plain line on stderr, so that stdout holds results alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def train(
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="What to train, e.g. beat.")],
+    data: Data = None,
+    epochs: Annotated[int | None, typer.Option(metavar="N", help="Instead of the preset's own.")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Instead of the preset's own.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Checkpoint to write, .safetensors or .pt.")] = Path("model.pt"),
+) -> None:
+    """Train a model from recordings."""
+    from cortexcore.train.presets import train_preset
+
+    train_preset(preset, data=data, epochs=epochs, seed=seed, out=out, progress=say)
+    print(f"checkpoint: {out}")
+
+
+def export(
+    model: Checkpoint,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="BUNDLE", help="Folder or .zip to write.")],
+    target: Annotated[list[str] | None, typer.Option(metavar="T", help="Put this target's artifact in; repeatable.")] = None,
+    bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
+    data: Data = None,
+) -> None:
+    """Quantize a checkpoint and write the deployed model."""
+    from cortexcore.runtime.bundle import save_bundle
+    from cortexcore.targets.registry import get_target
+    from cortexcore.train.checkpoint import load_checkpoint
+    from cortexcore.train.deploy import deploy
+
+    targets = list(dict.fromkeys(target or ()))
+    for name in targets:
+        get_target(name)
+    deployed = deploy(load_checkpoint(model), data, bits, say)
+    save_bundle(deployed.network, output, graph=deployed.graph, targets=targets)
+    if deployed.network.report is not None:
+        print(deployed.network.report.to_text())
+    print(f"bundle: {output}")
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Bundle, or checkpoint (.safetensors, .pt).")],
+    data: Data = None,
+    split: Annotated[Literal["ds1", "ds2"] | None, typer.Option(help="A split of de Chazal.")] = None,
+    records: Annotated[str | None, typer.Option(metavar="208,209", help="Records, comma-separated.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="T", help="Bundles: onnx if not said; checkpoints: PyTorch.")] = None,
+    detector: Annotated[Literal["own", "reference"], typer.Option(help="Who finds the beats.")] = "own",
+    json_: Json = None,
+    annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Write WFDB annotations there.")] = None,
+) -> None:
+    """Score a model on recordings as ANSI/AAMI EC57 says."""
+    from cortexcore.train.evaluation.evaluate import evaluate as run_evaluation
+    from cortexcore.train.recordings import split_records
+
+    if (split is None) == (records is None):
+        raise CortexCoreError("evaluate needs either --split ds1|ds2 or --records, e.g. --records 208,209")
+    names = list(split_records(split)) if split else [name.strip() for name in (records or "").split(",") if name.strip()]
+    if not names:
+        raise CortexCoreError("--records names no record; write for example --records 208,209")
+    front_end, classify, what = _classifier(model, target)
+    evaluation = run_evaluation(classify, front_end, names, data, detector=detector, annotations=annotations, progress=say)
+    print(f"{what}\n{evaluation.to_text()}")
+    if json_ is not None:
+        text = json.dumps({"model": what, **evaluation.to_json()}, indent=1)
+        write_whole(json_, lambda file: file.write(text.encode()))

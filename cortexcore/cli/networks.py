@@ -1,0 +1,136 @@
+"""quantize, run, compare, profile: commands on a network and arrays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cortexcore.arrays import read_arrays, result_arrays, to_batch, write_arrays, write_whole
+from cortexcore.cli.options import Discretization, Dt, Html, Json, NetworkPath, Reset
+from cortexcore.errors import CortexCoreError, GraphError
+
+InputFile = Annotated[Path, typer.Option("--input", metavar="IN.npz", help="One array per input node, or 'x'.")]
+
+
+def quantize(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH.nir", help="Float NIR file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.nir", help="Integer NIR file to write.")],
+    bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
+    calibration: Annotated[
+        Path | None, typer.Option(metavar="X.npz", help="Typical inputs [T, B, *shape]: ranges and the report use them.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")] = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    discretization: Discretization = None,
+) -> None:
+    """Turn a float NIR graph into an integer network, and say what that did to it."""
+    from cortexcore.api import quantize as quantize_graph
+    from cortexcore.export.nir_io import write_integer_nir
+    from cortexcore.opening import open_model
+
+    opened = open_model(graph, dt, reset, discretization)
+    if opened.graph is None:
+        raise GraphError(f"'{graph}' is quantized already; give the float graph")
+    _print_assumed(opened.graph.metadata.get("assumed"))
+    inputs = None
+    if calibration is not None:
+        inputs, _ = to_batch(read_arrays(calibration), opened.input_shapes())
+    network = quantize_graph(opened.graph, bits=bits, calibration=inputs)
+    write_integer_nir(network, output)
+    if network.report is not None:
+        Console().print(network.report.to_text(), highlight=False, markup=False)
+        if report is not None:
+            html, data = network.report.to_html(), json.dumps(network.report.to_json(), indent=1)
+            write_whole(report, lambda file: file.write(html.encode()))
+            write_whole(report.with_suffix(".json"), lambda file: file.write(data.encode()))
+            print(f"report: {report} and {report.with_suffix('.json')}")
+    print(f"integer network: {output}")
+
+
+def run(
+    network: NetworkPath,
+    target: Annotated[str, typer.Option(metavar="T", help="Where to run it; 'cortexcore doctor' lists the targets.")],
+    input_: InputFile,
+    output: Annotated[Path, typer.Option(metavar="OUT.npz", help="One array per output node; a single one also as y.")],
+    trace: Annotated[bool, typer.Option("--trace", help="Also spikes/<node>, and u/<node>, v/<node>.")] = False,
+    dt: Dt = None,
+    reset: Reset = None,
+    discretization: Discretization = None,
+) -> None:
+    """Run a network on one target."""
+    from cortexcore.api import compile as compile_network
+    from cortexcore.opening import open_model
+
+    opened = open_model(network, dt, reset, discretization)
+    if opened.graph is not None:
+        _print_assumed(opened.graph.metadata.get("assumed"))
+    inputs, batched = to_batch(read_arrays(input_), opened.input_shapes())
+    result = compile_network(opened.form_for(target), target).run(inputs, trace=trace)
+    write_arrays(output, result_arrays(result, batched))
+    steps, batch = next(iter(inputs.values())).shape[:2]
+    rates = ", ".join(f"{name} {values.mean():.4f}" for name, values in result.spikes.items())
+    print(f"{target}: {steps} steps, batch {batch}, written to {output}" + (f"; spikes per neuron and step: {rates}" if rates else ""))
+
+
+def compare(
+    network: NetworkPath,
+    target: Annotated[list[str], typer.Option(metavar="A", help="Two or more; the first is the yardstick.")],
+    input_: InputFile,
+    json_: Json = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    discretization: Discretization = None,
+) -> None:
+    """Run a network on several targets and count the spikes that differ, per layer and step."""
+    from cortexcore.api import compare as compare_targets
+    from cortexcore.opening import open_model
+
+    if len(target) < 2:
+        raise CortexCoreError("compare needs at least two targets, e.g. --target integer --target onnx")
+    opened = open_model(network, dt, reset, discretization)
+    inputs, _ = to_batch(read_arrays(input_), opened.input_shapes())
+    comparison = compare_targets({name: opened.form_for(name) for name in target}, target, inputs)
+    print(comparison.to_text())
+    if json_ is not None:
+        data = json.dumps(comparison.to_json(), indent=1)
+        write_whole(json_, lambda file: file.write(data.encode()))
+
+
+def profile(
+    network: NetworkPath,
+    target: Annotated[list[str], typer.Option(metavar="T", help="One or more targets.")],
+    input_: Annotated[
+        Path | None, typer.Option("--input", metavar="IN.npz", help="Inputs to profile on; else the bundle's example.")
+    ] = None,
+    json_: Json = None,
+    html: Html = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    discretization: Discretization = None,
+) -> None:
+    """Latency, operations, memory and energy of a network per target; every figure with its kind and source."""
+    from cortexcore.api import compile as compile_network
+    from cortexcore.opening import open_model
+    from cortexcore.targets.report import profiles_html, profiles_text
+
+    opened = open_model(network, dt, reset, discretization)
+    inputs = read_arrays(input_) if input_ is not None else _example(opened.bundle)
+    batch, _ = to_batch(inputs, opened.input_shapes())
+    profiles = [compile_network(opened.form_for(name), name).profile(batch) for name in target]
+    print(profiles_text(profiles))
+    if json_ is not None:
+        data = json.dumps([p.to_json() for p in profiles], indent=1)
+        write_whole(json_, lambda file: file.write(data.encode()))
+    if html is not None:
+        page = profiles_html(profiles, str(network))
+        write_whole(html, lambda file: file.write(page.encode()))
+
+
+def _print_assumed(assumed: object) -> None:
+    if isinstance(assumed, dict) and assumed:
+        print("assumed, since the file does not say: " + ", ".join(f"{k} = {v}" for k, v in assumed.items()))

@@ -1,0 +1,66 @@
+"""What a path on the command line holds: a bundle, a float graph or an integer network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cortexcore.errors import GraphError
+from cortexcore.export.graph import Graph
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.export.nir_io import load_graph_file
+from cortexcore.runtime.bundle import Bundle, load_bundle
+from cortexcore.targets.registry import get_target
+
+SHIPPED = Path(__file__).parent / "models" / "ecg_beat"
+"""The beat classifier that comes with CortexCore: checkpoint, model card and bundle."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A network from disk, in as many forms as the file has."""
+
+    path: Path
+    graph: Graph | None
+    network: IntegerNetwork | None
+    bundle: Bundle | None = None
+
+    def form_for(self, target_name: str) -> Graph | IntegerNetwork:
+        """The form that a target runs. Raises GraphError where the file lacks it, with the command that makes it."""
+        takes = get_target(target_name).takes
+        form = self.graph if takes == "float" else self.network
+        if form is not None:
+            return form
+        if takes == "integer":
+            raise GraphError(
+                f"target '{target_name}' runs integer networks and '{self.path}' is a float graph; quantize it first: "
+                f"cortexcore quantize {self.path} -o OUT.nir"
+            )
+        raise GraphError(f"target '{target_name}' runs float graphs and '{self.path}' holds an integer network alone")
+
+    def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Input node → shape without time and batch."""
+        if self.network is not None:
+            return {port.name: port.shape for port in self.network.inputs}
+        if self.graph is not None:
+            return {name: node.shape for name, node in self.graph.inputs.items()}
+        raise GraphError(f"'{self.path}' holds no network")
+
+
+def open_model(
+    path: Path, dt_s: float | None = None, reset: str | None = None, discretization: str | None = None
+) -> Opened:
+    """Open a bundle (folder or .zip) or a NIR file, float or integer.
+
+    Raises:
+        GraphError: the file is missing, damaged or not NIR, or lacks what the three options give.
+        BundleError: the bundle is damaged or was changed.
+    """
+    if path.is_dir() or path.suffix == ".zip":
+        bundle = load_bundle(path)
+        return Opened(path, bundle.graph, bundle.network, bundle)
+    loaded = load_graph_file(path, dt_s=dt_s, reset=reset, discretization=discretization)
+    if isinstance(loaded, IntegerNetwork):
+        return Opened(path, None, loaded)
+    return Opened(path, loaded, None)

@@ -1,0 +1,224 @@
+"""A deployed model on disk: float graph, integer network, manifest and one folder per target artifact.
+
+``manifest.json`` names the SHA-256 of every other file; a bundle with a missing or changed file does not load. A
+bundle is a folder, or the same folder as a .zip. Nothing in it is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cortexcore.errors import BundleError
+from cortexcore.export.graph import Graph
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.export.nir_io import read_integer_nir, read_nir, write_integer_nir, write_nir
+from cortexcore.export.report.html import write_text
+from cortexcore.runtime.frontend import FrontEndConfig
+from cortexcore.targets.registry import get_target
+
+FORMAT = "cortexcore-bundle"
+VERSION = 1
+MANIFEST = "manifest.json"
+MAX_UNZIPPED_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A loaded and verified bundle.
+
+    Attributes:
+        folder: where its files lie (for a zip, a temporary copy that lives as long as the bundle).
+        manifest: the manifest as JSON values.
+        graph: the float graph; None in a bundle made from an integer network alone.
+        network: the integer network.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    graph: Graph | None
+    network: IntegerNetwork
+    keep: tempfile.TemporaryDirectory[str] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["name"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class labels in the readout's order; empty where the model is no classifier."""
+        return tuple(self.manifest["classes"])
+
+    @property
+    def steps(self) -> int:
+        """Time steps of one inference."""
+        return int(self.manifest["steps"])
+
+    @property
+    def front_end(self) -> FrontEndConfig:
+        """Raises BundleError where the bundle has none (a network without ECG front end)."""
+        if not self.manifest["front_end"]:
+            raise BundleError(f"the bundle '{self.name}' has no front end, so it cannot read ECG; run it with .npz input")
+        return FrontEndConfig.from_json(self.manifest["front_end"])
+
+
+def save_bundle(
+    network: IntegerNetwork,
+    path: Path | str,
+    *,
+    graph: Graph | None = None,
+    targets: Sequence[str] = (),
+    name: str | None = None,
+) -> Path:
+    """Write a bundle, whole or not at all.
+
+    Args:
+        network: the integer network; its metadata gives ``classes``, ``steps``, ``front_end``, ``training`` and
+            ``quantization`` to the manifest, and its report, if any, becomes report.html and report.json.
+        path: folder to make, or a name ending in .zip. An older bundle there is replaced; anything else is refused.
+        graph: the float graph it came from.
+        targets: names of the targets whose artifacts go in, e.g. ``("onnx", "loihi")``.
+        name: what the model is called; the path's stem if None.
+
+    Raises:
+        BundleError: something else stands at ``path``.
+        GraphError, TargetUnavailable: a target cannot take the network, or its packages are missing.
+    """
+    path = Path(path)
+    if path.exists() and not _is_bundle(path):
+        raise BundleError(f"'{path}' exists and is not a bundle; choose another name or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bundle-") as temporary:
+        folder = Path(temporary) / "bundle"
+        folder.mkdir()
+        _write_files(folder, network, graph, targets, name or path.stem)
+        if path.suffix == ".zip":
+            _zip(folder, Path(temporary) / "bundle.zip")
+            os.replace(Path(temporary) / "bundle.zip", path)
+        else:
+            if path.exists():
+                os.replace(path, Path(temporary) / "old")
+            os.replace(folder, path)
+    return path
+
+
+def load_bundle(path: Path | str) -> Bundle:
+    """Read and verify a bundle, folder or zip.
+
+    Raises:
+        BundleError: it does not exist, is no bundle, is from a newer version, or a file is missing or changed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise BundleError(f"there is no bundle at '{path}'; make one with: cortexcore export MODEL -o {path}")
+    keep = None
+    folder = path
+    if path.is_file():
+        keep = tempfile.TemporaryDirectory(prefix="cortexcore-bundle-")
+        folder = Path(keep.name)
+        _unzip(path, folder)
+    manifest = _read_manifest(folder, path)
+    _verify(folder, manifest, path)
+    graph = None
+    if "graph.nir" in manifest["files"]:
+        graph = read_nir(folder / "graph.nir")
+    return Bundle(folder, manifest, graph, read_integer_nir(folder / "graph.int.nir"), keep)
+
+
+def _write_files(
+    folder: Path, network: IntegerNetwork, graph: Graph | None, targets: Sequence[str], name: str
+) -> None:
+    write_integer_nir(network, folder / "graph.int.nir")
+    if graph is not None:
+        write_nir(graph, folder / "graph.nir")
+    if network.report is not None:
+        write_text(folder / "report.html", network.report.to_html())
+        write_text(folder / "report.json", json.dumps(network.report.to_json(), indent=1))
+    for target_name in targets:
+        target = get_target(target_name)
+        (folder / target_name).mkdir()
+        if target.takes == "float" and graph is None:
+            raise BundleError(f"target '{target_name}' runs the float graph, which this bundle does not have")
+        target.save(target.lower(graph if target.takes == "float" else network, target.config()), folder / target_name)
+    files = sorted(f for f in folder.rglob("*") if f.is_file())
+    manifest = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": name,
+        "classes": list(network.metadata.get("classes", ())),
+        "steps": int(network.metadata.get("steps", 1)),
+        "front_end": network.metadata.get("front_end"),
+        "quantization": network.metadata.get("quantization"),
+        "training": network.metadata.get("training"),
+        "targets": list(targets),
+        "files": {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in files},
+    }
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1))
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        if path.is_dir():
+            return bool(json.loads((path / MANIFEST).read_text())["format"] == FORMAT)
+        with zipfile.ZipFile(path) as archive:
+            return bool(json.loads(archive.read(MANIFEST))["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+        return False
+
+
+def _read_manifest(folder: Path, path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+    except OSError as error:
+        raise BundleError(f"'{path}' is not a bundle: it has no readable {MANIFEST}") from error
+    except ValueError as error:
+        raise BundleError(f"the {MANIFEST} of '{path}' is damaged ({error}); export the model again") from error
+    wanted = {"format", "version", "name", "classes", "steps", "front_end", "files"}
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not wanted <= manifest.keys():
+        raise BundleError(f"the {MANIFEST} of '{path}' is not that of a CortexCore bundle")
+    if manifest["version"] != VERSION:
+        raise BundleError(
+            f"'{path}' is a bundle of format version {manifest['version']}, this CortexCore reads version {VERSION}; "
+            "export the model again with this version"
+        )
+    return manifest
+
+
+def _verify(folder: Path, manifest: Mapping[str, Any], path: Path) -> None:
+    changed = []
+    for name, digest in manifest["files"].items():
+        file = folder / name
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise BundleError(f"the bundle '{path}' names a file outside itself: '{name}'")
+        if not file.is_file():
+            changed.append(f"{name} is missing")
+        elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            changed.append(f"{name} does not have the SHA-256 that the manifest gives")
+    if changed:
+        raise BundleError(f"the bundle '{path}' was changed after export: {'; '.join(changed)}; export the model again")
+
+
+def _zip(folder: Path, target: Path) -> None:
+    """Zip with fixed times, so that the same model gives the same bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(f for f in folder.rglob("*") if f.is_file()):
+            archive.writestr(zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes())
+
+
+def _unzip(path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            if size > MAX_UNZIPPED_BYTES:
+                raise BundleError(f"'{path}' would unpack to {size} bytes, more than the {MAX_UNZIPPED_BYTES} allowed")
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise BundleError(f"'{path}' is not a bundle: neither a folder nor a readable zip ({error})") from error
+
