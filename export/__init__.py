@@ -1,1 +1,1 @@
-"""From a float network to the integer network: graph, NIR and torch import, quantization, golden arithmetic, reports."""
+"""From a float network to the integer one: torch and NIR import, quantization, golden arithmetic, reports."""

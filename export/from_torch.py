@@ -12,17 +12,17 @@ What is exported is what ``model.eval()`` computes: batch normalisation is folde
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from cortexcore.errors import GraphError, missing_package
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Flatten, Input, Node, Output, Scale
 from cortexcore.export.shapes import Shape, sent_shape
 from cortexcore.export.torch_layers import Refusal, array, fold_batch_norm, layer, neuron
-
-from cortexcore.errors import GraphError, missing_package
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,7 @@ def from_torch(
 
     try:
         traced = Tracer().trace(model)
-    except Exception as error:  # noqa: BLE001  forward is the user's code: whatever it raises is the answer
+    except Exception as error:
         raise GraphError(
             f"the forward of {type(model).__name__} cannot be traced as one time step: {error} "
             "(forward(x) must be a fixed chain of layers without loops over time or branches on data)"
@@ -229,7 +229,7 @@ class _Walk:
         return self._signal(arg) if isinstance(self.values[arg], _Tuple) else self.values[arg]
 
     def _signal(self, arg: Any) -> _Signal:
-        value = self.values[arg] if arg in self.values else None
+        value = self.values.get(arg) if isinstance(arg, Hashable) else None
         if isinstance(value, _Tuple):
             raise Refusal(f"receives the spikes and the state of '{arg}' together (take one: spikes = result[0])")
         if not isinstance(value, _Signal):

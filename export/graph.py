@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Input, Node, Output
 from cortexcore.export.shapes import Shape, infer_shapes
-
-from cortexcore.errors import GraphError
 
 Discretization = Literal["euler", "exponential"]
 

@@ -18,6 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+from cortexcore.errors import DataError
 from cortexcore.export.network import (
     DECAY_ONE,
     STATE_LIMIT,
@@ -28,9 +31,6 @@ from cortexcore.export.network import (
     Operation,
     Population,
 )
-from numpy.typing import NDArray
-
-from cortexcore.errors import DataError
 
 Ints = NDArray[np.int64]
 Array = NDArray[np.generic]
@@ -183,7 +183,8 @@ def step(p: Population, a: Ints, u: Ints, v: Ints, s: Ints) -> tuple[Ints, Ints,
 
 def _decay(x: Ints, factor: int) -> Ints:
     """tz(x·factor / 4096)."""
-    return np.sign(x) * ((np.abs(x) * factor) >> 12)
+    kept: Ints = np.sign(x) * ((np.abs(x) * factor) >> 12)
+    return kept
 
 
 def _convolve(op: Conv1d, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -228,21 +229,22 @@ def _run_group(network: IntegerNetwork, group: tuple[Population, ...], sent: Map
                 shape = network.shape_of(synapses.source)
                 total += apply(synapses.operation, values.reshape(-1, *shape), shape).reshape(total.shape)
         outer[p.name] = total
-        states[p.name] = _States(*(np.zeros((steps, batch, *p.shape), np.int64) for _ in range(3)))
+        u, v, s = (np.zeros((steps, batch, *p.shape), np.int64) for _ in range(3))
+        states[p.name] = _States(u, v, s)
     rest = {p.name: np.zeros((batch, *p.shape), np.int64) for p in group}
-    u, v, s = dict(rest), dict(rest), dict(rest)
+    us, vs, sent_now = dict(rest), dict(rest), dict(rest)
     for t in range(steps):
-        before = dict(s)
+        before = dict(sent_now)
         for p in group:
             a = outer[p.name][t]
             for synapses in p.synapses:
                 if synapses.source in inside:
-                    values = (before if synapses.recurrent else s)[synapses.source]
+                    values = (before if synapses.recurrent else sent_now)[synapses.source]
                     a = a + apply(synapses.operation, values, network.shape_of(synapses.source)).reshape(a.shape)
             n = p.name
-            u[n], v[n], s[n], wraps, clips = step(p, a, u[n], v[n], s[n])
+            us[n], vs[n], sent_now[n], wraps, clips = step(p, a, us[n], vs[n], sent_now[n])
             record = states[n]
-            record.u[t], record.v[t], record.s[t] = u[n], v[n], s[n]
+            record.u[t], record.v[t], record.s[t] = us[n], vs[n], sent_now[n]
             record.wraps += wraps
             record.clips += clips
     return states

@@ -7,14 +7,17 @@ normalisation are gone by the time a graph is quantized. The arithmetic is in :m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
+
+if TYPE_CHECKING:
+    from cortexcore.export.report.report import QuantizationReport
 
 Int = NDArray[np.int32]
 IntegerReset = Literal["zero", "subtract"]
@@ -25,6 +28,16 @@ DECAY_ONE = 4096
 """A decay of 4096 forgets everything within one step: decays are 12-bit fractions of it."""
 THRESHOLD_SHIFT = 6
 """Currents and thresholds stand 2^6 below u and v."""
+THRESHOLD_LIMIT = 2**17 - 1
+"""A threshold has 17 bits."""
+WEIGHT_LIMIT = 256
+"""Weights are in [−256, 254] where signs are mixed, and magnitudes up to 255 where they are not."""
+WEIGHT_EXPONENTS = (-8, 7)
+"""A weight exponent has 4 bits with its sign."""
+BIAS_LIMIT = 2**12
+"""A bias mantissa has 13 bits with its sign."""
+BIAS_EXPONENT_LIMIT = 7
+"""A bias exponent has 3 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,9 +135,11 @@ class IntegerNetwork:
         inputs, populations, outputs: see the classes; names are unique over inputs and populations.
         dt_s: length of a step in seconds.
         metadata: JSON values: quantization (bits, scales, scheme), front end, classes, provenance.
+        report: what quantization cost, where this network was just quantized; not kept in files.
 
     Raises:
-        GraphError: a synapse or output reads a missing source, or a later population without being recurrent.
+        GraphError: a synapse or output reads a missing source, or a later population without being recurrent; names
+            stand twice; shapes do not fit; a number is outside its field. All of it at once.
     """
 
     inputs: tuple[InputPort, ...]
@@ -132,10 +147,13 @@ class IntegerNetwork:
     outputs: tuple[OutputPort, ...]
     dt_s: float
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    report: QuantizationReport | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         known = [port.name for port in self.inputs] + [p.name for p in self.populations]
-        problems = [f"the name '{n}' stands twice" for n in sorted({n for n in known if known.count(n) > 1})]
+        problems = _twice("the name", known)
+        problems += _twice("the synapses", [s.name for p in self.populations for s in p.synapses])
+        problems += _twice("the output", [o.name for o in self.outputs])
         ready = {port.name for port in self.inputs}
         for population in self.populations:
             for synapses in population.synapses:
@@ -149,6 +167,9 @@ class IntegerNetwork:
             for o in self.outputs
             if o.source not in {p.name for p in self.populations}
         ]
+        problems += [text for port in self.inputs if (text := _port_problem(port))]
+        if not problems:
+            problems = [text for p in self.populations for text in _population_problems(p, self.shape_of)]
         if problems:
             raise GraphError("the integer network is malformed: " + "; ".join(problems))
 
@@ -164,3 +185,65 @@ class IntegerNetwork:
             if population.name == name:
                 return population
         raise GraphError(f"there is no population '{name}'; there are {', '.join(p.name for p in self.populations)}")
+
+
+def _twice(what: str, names: list[str]) -> list[str]:
+    return [f"{what} '{name}' stands twice" for name in sorted({n for n in names if names.count(n) > 1})]
+
+
+def _port_problem(port: InputPort) -> str:
+    if not port.shape or min(port.shape) < 1:
+        return f"input '{port.name}' has the shape {port.shape}, it needs at least one axis and no empty one"
+    if port.low > port.high:
+        return f"input '{port.name}' takes values from {port.low} to {port.high}, which is no range"
+    return ""
+
+
+def _population_problems(p: Population, shape_of: Callable[[str], tuple[int, ...]]) -> list[str]:
+    """Fields outside what Loihi's registers and the golden arithmetic hold, and shapes that do not meet."""
+    if not p.shape or min(p.shape) < 1:
+        return [f"population '{p.name}' has the shape {p.shape}, it needs at least one axis and no empty one"]
+    ranges = {
+        "du": (p.du, 0, DECAY_ONE - 1),
+        "dv": (p.dv, 0, DECAY_ONE),
+        "vth": (p.vth or 0, 0, THRESHOLD_LIMIT),
+        "bias_exp": (p.bias_exp, 0, BIAS_EXPONENT_LIMIT),
+        "bias": (int(np.abs(p.bias).max(initial=0)), 0, BIAS_LIMIT),
+    }
+    problems = [
+        f"{field_name} of '{p.name}' is {value}, it must be from {low} to {high}"
+        for field_name, (value, low, high) in ranges.items()
+        if not low <= value <= high
+    ]
+    if p.bias.shape not in ((), p.shape):
+        problems.append(f"the bias of '{p.name}' has shape {p.bias.shape}, it must be a scalar or {p.shape}")
+    if p.reset not in get_args(IntegerReset):
+        problems.append(f"'{p.name}' resets by '{p.reset}', use one of {', '.join(get_args(IntegerReset))}")
+    for synapses in p.synapses:
+        problems += [f"synapses '{synapses.name}' {text}" for text in _synapse_problems(synapses, p, shape_of)]
+    return problems
+
+
+def _synapse_problems(synapses: Synapses, p: Population, shape_of: Callable[[str], tuple[int, ...]]) -> list[str]:
+    op, source = synapses.operation, shape_of(synapses.source)
+    low, high = WEIGHT_EXPONENTS
+    problems = []
+    if not low <= op.weight_exp <= high:
+        problems.append(f"have the weight_exp {op.weight_exp}, it must be from {low} to {high}")
+    if np.abs(op.weight).max(initial=0) > WEIGHT_LIMIT:
+        problems.append(f"hold weights beyond ±{WEIGHT_LIMIT}")
+    if isinstance(op, Dense):
+        if op.weight.shape != (p.size, int(np.prod(source))):
+            problems.append(f"have weights {op.weight.shape} between {source} and {p.shape}")
+        return problems
+    if op.weight.ndim != 3 or min(op.stride, op.dilation, op.groups) < 1 or op.padding < 0:
+        return [
+            *problems,
+            "need weights [out, in/groups, kernel], positive stride, dilation, groups, no negative padding",
+        ]
+    out, per_group, kernel = op.weight.shape
+    reach = op.dilation * (kernel - 1) + 1
+    positions = (source[-1] + 2 * op.padding - reach) // op.stride + 1
+    if len(source) != 2 or source[0] != per_group * op.groups or out % op.groups or p.shape != (out, positions):
+        problems.append(f"have a kernel {op.weight.shape} in {op.groups} groups between {source} and {p.shape}")
+    return problems

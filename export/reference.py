@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from cortexcore.export.flow import is_neuron, neuron_order, read_by
-from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
 from numpy.typing import NDArray
 
 from cortexcore.errors import DataError, GraphError
+from cortexcore.export.flow import is_neuron, neuron_order, read_by
+from cortexcore.export.graph import Graph
+from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
 
 Array = NDArray[Any]
 
@@ -29,15 +29,15 @@ class FloatTrace:
         spikes: spiking neuron → uint8 [T, B, *shape].
         v: neuron → float64 [T, B, *shape], after the reset.
         u: CubaLIF → float64 [T, B, *shape].
-        drive_peak, u_peak, v_peak: neuron → the largest |i|, |u| and |v| that occurred, v before its reset.
+        current_peak: neuron → the largest |(1 − β)·r·i|, what a step's current adds to v.
+        v_peak: neuron → the largest |v| before its reset.
     """
 
     outputs: Mapping[str, Float]
     spikes: Mapping[str, NDArray[np.uint8]]
     v: Mapping[str, Float]
     u: Mapping[str, Float]
-    drive_peak: Mapping[str, float]
-    u_peak: Mapping[str, float]
+    current_peak: Mapping[str, float]
     v_peak: Mapping[str, float]
 
 
@@ -65,8 +65,7 @@ def run(graph: Graph, inputs: Mapping[str, Array]) -> FloatTrace:
         spikes={n: sent[n].astype(np.uint8) for n in states if not isinstance(graph.nodes[n], LI)},
         v={n: state.v for n, state in states.items()},
         u={n: state.u for n, state in states.items() if isinstance(graph.nodes[n], CubaLIF)},
-        drive_peak={n: state.drive_peak for n, state in states.items()},
-        u_peak={n: state.u_peak for n, state in states.items()},
+        current_peak={n: state.current_peak for n, state in states.items()},
         v_peak={n: state.v_peak for n, state in states.items()},
     )
 
@@ -151,8 +150,7 @@ class _State:
 
     v: Float
     u: Float
-    drive_peak: float = 0.0
-    u_peak: float = 0.0
+    current_peak: float = 0.0
     v_peak: float = 0.0
 
 
@@ -229,18 +227,17 @@ def _step(graph: Graph, name: str, i: Float, t: int, sent: Float, state: _State)
     node = graph.nodes[name]
     rest = np.zeros_like(i)
     v, u, s = (state.v[t - 1], state.u[t - 1], sent[t - 1]) if t else (rest, rest, rest)
-    state.drive_peak = max(state.drive_peak, float(np.abs(i).max()))
     match node:
         case CubaLIF():
             alpha = decay(node.tau_syn, graph)
             i = alpha * u + (1 - alpha) * node.w_in * i
             state.u[t] = i
-            state.u_peak = max(state.u_peak, float(np.abs(i).max()))
             beta = decay(node.tau_mem, graph)
         case LIF() | LI():
             beta = decay(node.tau, graph)
         case _:
             raise TypeError(f"{type(node).__name__} is no neuron")
+    state.current_peak = max(state.current_peak, float(np.abs((1 - beta) * node.r * i).max()))
     v = beta * v + (1 - beta) * (node.v_leak + node.r * i)
     if isinstance(node, LI):
         state.v_peak = max(state.v_peak, float(np.abs(v).max()))

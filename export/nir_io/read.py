@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from cortexcore.errors import GraphError
 from cortexcore.export.graph import Discretization, Graph
 from cortexcore.export.nir_io.hdf import MAX_BYTES, number, read_tree
 from cortexcore.export.nir_io.write import FORMAT_VERSION, KEY, regrouped
@@ -31,10 +33,7 @@ from cortexcore.export.nodes import (
     Reset,
     Scale,
 )
-
 from cortexcore.export.shapes import infer_shapes
-
-from cortexcore.errors import GraphError
 
 Tree = Mapping[str, Any]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from cortexcore.export.graph import Graph
 from cortexcore.export.nir_io.hdf import write_whole
 from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
