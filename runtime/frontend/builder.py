@@ -30,7 +30,7 @@ class BeatBuilder:
     """Per-patient state, fed beat after beat in order of time.
 
     Heights and widths are compared with the running medians over the last ``memory`` beats, this one included, so one
-    large ectopic beat stays large in its window. width = 16 · Σ|x − median of the edges| / height over ±``qrs_reach``.
+    large ectopic beat stays large in its window. width = 16 · Σ|x − mean of both ends| / height over ±``qrs_reach``.
     """
 
     def __init__(self, config: FrontEndConfig) -> None:
@@ -44,20 +44,20 @@ class BeatBuilder:
         """The stream broke: the next RR interval is unknown; what is usual for the patient is kept."""
         self._rhythm.restart()
 
-    def align(self, filtered: History, sample: int) -> int:
-        """Index in the filtered signal of the largest |value| near the peak at input index ``sample``, first of equals."""
-        start = sample + self._config.filter_delay - self._config.align_reach
-        near = filtered.part(start, start + 2 * self._config.align_reach + 1)
-        return start + int(np.argmax(np.abs(near)))
+    def build(self, filtered: History, fiducial: int, sample: int, ready: int) -> Beat:
+        """One beat.
 
-    def build(self, filtered: History, sample: int, ready: int) -> Beat:
-        """The beat with its R peak at input index ``sample``, complete with input sample ``ready``."""
+        Args:
+            filtered: the filtered signal.
+            fiducial: index of the QRS in it; windows are aligned and intervals counted by it.
+            sample: index of the R peak in the input.
+            ready: index of the input sample with which the beat was complete.
+        """
         config = self._config
-        fiducial = self.align(filtered, sample)
         qrs = filtered.part(fiducial - config.qrs_reach, fiducial + config.qrs_reach + 1)
         height = max(1, int(qrs.max()) - int(qrs.min()))
         base = (int(qrs[0]) + int(qrs[-1])) >> 1
-        width = 16 * int(np.abs(qrs.astype(np.int64) - base).sum()) // height
+        width = 16 * int(np.abs(qrs - base).sum()) // height
         self._heights.append(height)
         self._widths.append(width)
         usual_height = lower_median(self._heights)
@@ -83,5 +83,5 @@ class BeatBuilder:
         config = self._config
         start = fiducial - config.decimation * config.window_before
         stop = fiducial + config.decimation * config.window_after + 1
-        values: NDArray[np.int32] = filtered.part(start, stop)[:: config.decimation]
+        values: NDArray[np.int64] = filtered.part(start, stop)[:: config.decimation]
         return [clip8(divide_round(config.window_scale * value, usual_height)) for value in values.tolist()]

@@ -33,8 +33,25 @@ class FrontEndConfig:
             DC is exact (b1 = −2·b0).
         lowpass: 40 Hz, Butterworth, order 4 (two sections): muscle noise, and what the decimation would fold back.
         notch_hz: mains notch: 0 (none), 50 or 60; Q 15. None by default: the mains frequency is a matter of place.
-        filter_delay: samples by which the low-pass delays a QRS (its group delay is 2.4–2.8 from 5 to 15 Hz).
-        align_reach: a beat's fiducial is the largest |filtered| within this many samples of its peak.
+        filter_delay: samples by which the low-pass delays a QRS (its group delay is 2.4 to 2.8 from 5 to 15 Hz; 2 puts
+            the R peak where the DS1 annotations have it).
+        qrs_smooth, qrs_lag: length of the boxes and of the differences that bring out how sharply the signal bends
+            (``sharpness.py``): the band is about 5 to 20 Hz. Broad optimum on DS1: lags 7 to 11 lose 60 to 80 of 42,463
+            beats; 5 and 9 also place the fiducial within 2 samples of its usual place in all but 0.3 % of the normal
+            beats, 108 (5 %), 118 (3 %) and 203, 230 (1 %) apart.
+        qrs_integrate: window of the moving integration, 128 ms: about one QRS.
+        refractory: no two beats within 200 ms.
+        peak_memory: QRS and other peaks whose medians are the levels of signal and noise.
+        threshold_percent: place of the threshold between noise and signal: 20 to 35 change gross Se and +P on DS1 by
+            0.05 points.
+        least_strength: floor of the threshold, √power: no noise floor of an electrode off the skin counts as a QRS.
+        search_percent, search_rr_percent: search-back takes half the threshold after 1.5 median RR intervals.
+        t_wave_within, t_wave_percent, slope_reach: a peak closer than 360 ms and less than half as steep is a T wave;
+            slopes are taken within 100 ms.
+        learn: first 2 s: the strongest peak in them is the first level of signal.
+        drought: 4 s without any beat halve the level of signal.
+        align_reach: a beat's fiducial is the sharpest bend within this many samples (100 ms) of where the detector, or
+            whoever gave the peak, saw it: wide enough for both to settle on the same place of a wide QRS.
         decimation: the window keeps every second sample: 125 Hz is enough for 40 Hz.
         window_before, window_after: decimated samples before and after the fiducial: 0.304 s, long enough for the
             P wave, and 0.456 s, which takes in most of the T wave. Length = before + 1 + after.
@@ -58,8 +75,22 @@ class FrontEndConfig:
         (536870912, 1073741824, 536870912, -434838756, 274657664),
     )
     notch_hz: int = 0
-    filter_delay: int = 3
-    align_reach: int = 15
+    filter_delay: int = 2
+    qrs_smooth: int = 5
+    qrs_lag: int = 9
+    qrs_integrate: int = 32
+    refractory: int = 50
+    peak_memory: int = 8
+    threshold_percent: int = 25
+    least_strength: int = 200
+    search_percent: int = 50
+    search_rr_percent: int = 150
+    t_wave_within: int = 90
+    t_wave_percent: int = 50
+    slope_reach: int = 25
+    learn: int = 500
+    drought: int = 1000
+    align_reach: int = 25
     decimation: int = 2
     window_before: int = 38
     window_after: int = 57

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,27 @@ from cortexcore.errors import DataError
 from cortexcore.runtime.frontend.beat import Beat
 from cortexcore.runtime.frontend.builder import BeatBuilder
 from cortexcore.runtime.frontend.config import RATE_HZ, FrontEndConfig
+from cortexcore.runtime.frontend.detector import QrsDetector
 from cortexcore.runtime.frontend.filters import BiquadCascade, scale_counts
 from cortexcore.runtime.frontend.fixed import gain_multiplier
 from cortexcore.runtime.frontend.history import History
+from cortexcore.runtime.frontend.sharpness import Sharpness
 
-_KEEP = 2048
+_KEEP = 4096
+"""Samples kept: a block, a search-back over ``drought`` samples, and a window before that."""
+
 _BLOCK = 1024
+"""Longer input is taken in blocks of this many samples."""
+
+
+@dataclass
+class _Waiting:
+    """A beat known of: where about it is in the filtered signal, and since which sample."""
+
+    middle: int
+    known: int
+    given: int | None = None
+    fiducial: int | None = None
 
 
 class FrontEnd:
@@ -38,7 +55,7 @@ class FrontEnd:
     """
 
     def __init__(
-        self, config: FrontEndConfig, gain_per_mv: float, rate_hz: int, peaks: NDArray[np.integer] | None = None
+        self, config: FrontEndConfig, gain_per_mv: float, rate_hz: int, peaks: NDArray[np.integer[Any]] | None = None
     ) -> None:
         if rate_hz != RATE_HZ:
             raise DataError(
@@ -49,7 +66,8 @@ class FrontEnd:
         self._multiplier, self._shift = gain_multiplier(gain_per_mv)
         self._builder = BeatBuilder(config)
         self._peaks = None if peaks is None else deque(_ascending(peaks))
-        self._reach = config.filter_delay + config.align_reach + config.decimation * config.window_after
+        self._bend_delay = Sharpness.bend_delay(config)
+        self._after = config.decimation * config.window_after
         self._last_count = 0
         self._flushed = False
         self._start(0)
@@ -57,13 +75,18 @@ class FrontEnd:
     def _start(self, index: int) -> None:
         """Filter and detector from rest, the next sample being number ``index``."""
         self._cascade = BiquadCascade(self.config.sections)
+        self._end = index
+        self._sharpness = Sharpness(self.config)
         self._filtered = History(_KEEP, index)
-        self._pending: deque[tuple[int, int]] = deque()
+        self._bend = History(_KEEP, index)
+        self._power = History(_KEEP, index)
+        self._detector = QrsDetector(self.config, self._filtered, self._power) if self._peaks is None else None
+        self._waiting: deque[_Waiting] = deque()
 
     @property
     def samples(self) -> int:
         """Samples of the stream so far, lost ones included."""
-        return self._filtered.end
+        return self._end
 
     def push(self, counts: NDArray[np.int16]) -> list[Beat]:
         """Take the next samples.
@@ -77,7 +100,7 @@ class FrontEnd:
         return self.push_and_tap(counts)[0]
 
     def push_and_tap(self, counts: NDArray[np.int16]) -> tuple[list[Beat], NDArray[np.int32]]:
-        """As :meth:`push`, and the filtered signal of these samples: int32 [N], 4096 per mV, late by ``filter_delay``."""
+        """As :meth:`push`, with the filtered signal: int32 [N], 4096 per mV, late by ``filter_delay``."""
         counts = np.asarray(counts)
         if counts.dtype != np.int16 or counts.ndim != 1:
             raise DataError(f"the front end takes int16 counts of shape [N], not {counts.dtype} {list(counts.shape)}")
@@ -87,11 +110,12 @@ class FrontEnd:
         taps = []
         for start in range(0, len(counts), _BLOCK):
             scaled = scale_counts(counts[start : start + _BLOCK], self._multiplier, self._shift)
-            filtered = np.array(self._cascade.push(scaled.tolist()), dtype=np.int32)
-            self._filtered.append(filtered)
-            self._detect()
+            filtered = np.array(self._cascade.push(scaled.tolist()), dtype=np.int64)
+            self._listen(filtered)
+            self._end += len(filtered)
+            self._note()
             beats += self._complete()
-            taps.append(filtered)
+            taps.append(filtered.astype(np.int32))
         if len(counts):
             self._last_count = int(counts[-1])
         return beats, np.concatenate(taps) if taps else np.zeros(0, dtype=np.int32)
@@ -125,35 +149,66 @@ class FrontEnd:
         self._flushed = True
         return self._finish()
 
-    def _detect(self) -> None:
-        """Move beats that the peaks given, or the detector, know of by now to the waiting ones."""
-        if self._peaks is None:
-            raise DataError("the front end's own detector is not built in yet: give peaks")
-        while self._peaks and self._peaks[0] < self.samples:
+    def _listen(self, filtered: NDArray[np.int64]) -> None:
+        """Take the next filtered samples."""
+        bend, power = self._sharpness.push(filtered)
+        self._filtered.append(filtered)
+        self._bend.append(bend)
+        self._power.append(power)
+
+    def _note(self) -> None:
+        """Let the beats wait that are known of by now."""
+        config = self.config
+        if self._detector is not None:
+            for found in self._detector.poll():
+                self._waiting.append(_Waiting(found.middle, found.known))
+        while self._peaks and self._peaks[0] < self._end:
             peak = self._peaks.popleft()
-            self._pending.append((peak, peak))
+            self._waiting.append(_Waiting(peak + config.filter_delay, peak, given=peak))
 
     def _complete(self) -> list[Beat]:
         """Build the waiting beats whose window is complete."""
         beats = []
-        while self._pending:
-            sample, known = self._pending[0]
-            ready = max(sample + self._reach, known)
+        while self._waiting:
+            beat = self._waiting[0]
+            surround = beat.middle + self.config.align_reach + self._bend_delay
+            if surround >= self.samples:
+                break
+            if beat.fiducial is None:
+                beat.fiducial = self._sharpest(beat)
+            ready = max(beat.fiducial + self._after, surround, beat.known)
             if ready >= self.samples:
                 break
-            self._pending.popleft()
-            beats.append(self._builder.build(self._filtered, sample, ready))
+            self._waiting.popleft()
+            beats.append(self._build(beat, ready))
         return beats
 
+    def _sharpest(self, beat: _Waiting) -> int:
+        """Index in the filtered signal where it bends most, near the beat; the first of equals."""
+        start = beat.middle - self.config.align_reach
+        stop = beat.middle + self.config.align_reach + 1
+        near = self._bend.part(start + self._bend_delay, stop + self._bend_delay)
+        return start + int(np.argmax(np.abs(near)))
+
+    def _build(self, beat: _Waiting, ready: int) -> Beat:
+        fiducial = self._sharpest(beat) if beat.fiducial is None else beat.fiducial
+        sample = max(0, fiducial - self.config.filter_delay) if beat.given is None else beat.given
+        return self._builder.build(self._filtered, fiducial, sample, ready)
+
     def _finish(self) -> list[Beat]:
-        waiting, self._pending = self._pending, deque()
-        return [
-            self._builder.build(self._filtered, sample, min(max(sample + self._reach, known), self.samples - 1))
-            for sample, known in waiting
-        ]
+        """The stream ends or breaks here: build what still waits."""
+        if self._filtered.end == 0:
+            return []
+        last = int(self._filtered.part(self._end - 1, self._end)[0])
+        hold = self.config.learn + self.config.refractory + self.config.qrs_integrate + self._bend_delay
+        self._listen(np.full(hold, last, dtype=np.int64))
+        self._note()
+        beats = [self._build(beat, self._end - 1) for beat in self._waiting if beat.middle < self._end]
+        self._waiting.clear()
+        return beats
 
 
-def _ascending(peaks: NDArray[np.integer]) -> list[int]:
+def _ascending(peaks: NDArray[np.integer[Any]]) -> list[int]:
     values: list[int] = np.asarray(peaks).astype(np.int64).tolist()
     if any(b <= a for a, b in pairwise(values)) or (values and values[0] < 0):
         raise DataError("the peaks given to the front end must be ascending sample numbers from 0 up")

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 
 class History:
-    """The last ``keep`` samples or more, int32, addressed by the index in the stream. In C: a ring buffer."""
+    """The last ``keep`` samples or more, int64, addressed by the index in the stream. In C: a ring buffer."""
 
     def __init__(self, keep: int, start: int = 0) -> None:
         self._keep = keep
-        self._buffer = np.zeros(4 * keep, dtype=np.int32)
+        self._buffer = np.zeros(4 * keep, dtype=np.int64)
         self._used = 0
         self._first = start
 
@@ -22,7 +22,7 @@ class History:
         """Index after the newest sample."""
         return self._first + self._used
 
-    def append(self, samples: Sequence[int] | NDArray[np.int32]) -> None:
+    def append(self, samples: Sequence[int] | NDArray[np.int64]) -> None:
         """Add a block of at most ``keep`` samples."""
         count = len(samples)
         if self._used + count > len(self._buffer):
@@ -32,11 +32,14 @@ class History:
         self._buffer[self._used : self._used + count] = samples
         self._used += count
 
-    def part(self, start: int, stop: int) -> NDArray[np.int32]:
+    def part(self, start: int, stop: int) -> NDArray[np.int64]:
         """Samples start … stop − 1. Before the stream's first sample: 0; after the newest: the newest, held."""
-        index = np.arange(start, stop) - self._first
+        low, high = start - self._first, stop - self._first
+        if low >= 0 and high <= self._used:
+            return self._buffer[low:high]
+        index = np.arange(low, high)
         if self._used == 0:
-            return np.zeros(len(index), dtype=np.int32)
+            return np.zeros(len(index), dtype=np.int64)
         values = self._buffer[np.clip(index, 0, self._used - 1)]
         values[index < 0] = 0
         return values

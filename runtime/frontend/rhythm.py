@@ -45,7 +45,7 @@ class RhythmTracker:
         self._last = None
 
     def features(self, fiducial: int) -> tuple[int, list[int]]:
-        """Interval to the beat before (samples, 0 where unknown) and the features (int8); then remember the interval."""
+        """Interval to the beat before (samples, 0 where unknown) and the features (int8). Remembers the interval."""
         interval = 0 if self._last is None else fiducial - self._last
         self._last = fiducial
         recent = list(self._intervals)
