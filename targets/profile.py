@@ -50,6 +50,8 @@ class Profile:
         memory: "weights", "state", "peak"; bytes.
         energy: "dynamic", "static", "total" and the terms they add up from; joules per inference.
         layers: population → its share of operations, as far as the target can tell.
+        break_even: the network against a quantized ANN of the same shape, both priced alike; joules and rates.
+        verdict: which of the two takes less, in one sentence.
     """
 
     target: str
@@ -59,6 +61,8 @@ class Profile:
     memory: Mapping[str, Figure] = field(default_factory=dict)
     energy: Mapping[str, Figure] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    break_even: Mapping[str, Figure] = field(default_factory=dict)
+    verdict: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The profile as JSON values."""

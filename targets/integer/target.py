@@ -11,6 +11,8 @@ from cortexcore.export import integer
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Result
 from cortexcore.targets.integer.stepper import GoldenStepper
+from cortexcore.targets.profile import Figure, Profile
+from cortexcore.targets.profiling import first_inference, first_step, host_profile
 from cortexcore.targets.saved import load_network, network_sha256, save_network
 
 
@@ -58,6 +60,20 @@ class IntegerTarget:
 
     def stepper(self, artifact: IntegerArtifact) -> GoldenStepper:
         return GoldenStepper(artifact.network)
+
+    def profile(self, artifact: IntegerArtifact, inputs: Arrays) -> Profile:
+        stepper = self.stepper(artifact)
+        once, first = first_inference(inputs), first_step(inputs)
+        weights = sum(s.operation.weight.size for p in artifact.network.populations for s in p.synapses)
+        return host_profile(
+            self.name,
+            artifact.network,
+            inputs,
+            lambda: integer.run(artifact.network, once),
+            lambda: stepper.step(first),
+            {"weights": Figure(4 * weights, "B", "modelled", "32-bit weights")},
+            "NumPy, its BLAS's threads",
+        )
 
 
 TARGET = IntegerTarget()

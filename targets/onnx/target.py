@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Literal
 
+import onnxruntime
+
 from cortexcore.errors import BundleError
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Result
 from cortexcore.targets.onnx import session
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.session import METADATA_KEY, OnnxArtifact, OnnxStepper
+from cortexcore.targets.profile import Figure, Profile
+from cortexcore.targets.profiling import first_inference, first_step, host_profile
 from cortexcore.targets.saved import load_network, network_sha256, save_network
 
 
@@ -65,6 +69,25 @@ class OnnxTarget:
 
     def stepper(self, artifact: OnnxArtifact) -> OnnxStepper:
         return OnnxStepper(artifact)
+
+    def profile(self, artifact: OnnxArtifact, inputs: Arrays) -> Profile:
+        stepper = self.stepper(artifact)
+        once, first = first_inference(inputs), first_step(inputs)
+        source = "size of the serialized ONNX model"
+        memory = {
+            "sequence model": Figure(len(artifact.sequence), "B", "measured", source, "weights as int8 where they fit"),
+            "step model": Figure(len(artifact.step), "B", "measured", source, "weights as int8 where they fit"),
+        }
+        threads = f"ONNX Runtime {onnxruntime.__version__}, {artifact.config.threads} thread(s)"
+        return host_profile(
+            self.name,
+            artifact.network,
+            inputs,
+            lambda: session.run(artifact, once, False),
+            lambda: stepper.step(first),
+            memory,
+            threads,
+        )
 
 
 TARGET = OnnxTarget()

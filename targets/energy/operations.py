@@ -1,0 +1,147 @@
+"""Operations, counted exactly from a golden trace.
+
+As NeuroBench defines them: a *dense* MAC is every weight that meets a value, zero or not (padding is no value); an
+*effective* one has both weight and value nonzero, and is an accumulate (AC) where the source sends only −1, 0 and 1,
+a multiply-accumulate (MAC) otherwise. A synaptic operation is either. Source: NeuroBench 2.3, ``metrics/workload``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexcore.export.integer import Array, Trace
+from cortexcore.export.network import DECAY_ONE, Conv1d, IntegerNetwork, Operation, Population
+from cortexcore.targets.profile import Figure
+
+Counts = NDArray[np.int64]
+STATE_BYTES = 4
+COUNTED = "counted in the golden integer network's trace"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerOperations:
+    """One population's operations; arrays [T, B] hold them per step and inference.
+
+    Attributes:
+        neurons: of the population, all updated in every step.
+        convolution: whether its synapses are convolutions, at least one of them.
+        connections: weights that meet a value in one step, zero or not; connections·T are its dense MACs.
+        stored: weights kept, shared ones once.
+        macs, acs: effective ones.
+        events: values ≠ 0 that arrived from its sources.
+        active: neurons whose current u is not zero.
+        spikes: fired.
+        states: integers that outlive a step: v, and u where du < 4095.
+    """
+
+    name: str
+    neurons: int
+    convolution: bool
+    connections: int
+    stored: int
+    macs: Counts
+    acs: Counts
+    events: Counts
+    active: Counts
+    spikes: Counts
+    states: int
+
+    @property
+    def synops(self) -> Counts:
+        return self.macs + self.acs
+
+
+def count(network: IntegerNetwork, inputs: Mapping[str, Array], trace: Trace) -> tuple[LayerOperations, ...]:
+    """Operations of every population over a trace of these inputs [T, B, *shape]."""
+    return tuple(_count_layer(network, p, inputs, trace) for p in network.populations)
+
+
+def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Array], trace: Trace) -> LayerOperations:
+    steps, batch = trace.v[p.name].shape[:2]
+    macs, acs, events = (np.zeros((steps, batch), np.int64) for _ in range(3))
+    connections = stored = 0
+    for s in p.synapses:
+        values = np.asarray(inputs[s.source] if s.source in inputs else trace.spikes.get(s.source, trace.v[s.source]))
+        if s.recurrent:
+            values = np.concatenate([np.zeros_like(values[:1]), values[:-1]])
+        shape = network.shape_of(s.source)
+        dense, effective = fan_out(s.operation, shape)
+        connections += int(dense.sum())
+        stored += s.operation.weight.size
+        present = (values != 0).reshape(steps, batch, -1)
+        performed = present @ effective
+        events += present.sum(axis=2)
+        if np.isin(values, (-1, 0, 1)).all():
+            acs += performed
+        else:
+            macs += performed
+    fired = trace.spikes[p.name] if p.name in trace.spikes else np.zeros((steps, batch, 1), np.uint8)
+    return LayerOperations(
+        name=p.name,
+        neurons=p.size,
+        convolution=any(isinstance(s.operation, Conv1d) for s in p.synapses),
+        connections=connections,
+        stored=stored,
+        macs=macs,
+        acs=acs,
+        events=events,
+        active=np.count_nonzero(trace.u[p.name].reshape(steps, batch, -1), axis=2),
+        spikes=fired.reshape(steps, batch, -1).sum(axis=2, dtype=np.int64),
+        states=p.size * (1 if p.du == DECAY_ONE - 1 else 2),
+    )
+
+
+def fan_out(operation: Operation, source_shape: tuple[int, ...]) -> tuple[Counts, Counts]:
+    """Per source value, flattened: how many weights it meets, and how many of them are not zero."""
+    weight = operation.weight
+    if not isinstance(operation, Conv1d):
+        return np.full(weight.shape[1], len(weight), np.int64), np.count_nonzero(weight, axis=0).astype(np.int64)
+    out, per_group, kernel = weight.shape
+    channels, length = source_shape
+    reach = operation.dilation * (kernel - 1) + 1
+    positions = np.arange((length + 2 * operation.padding - reach) // operation.stride + 1)
+    grouped = weight.reshape(operation.groups, out // operation.groups, per_group, kernel)
+    nonzero = np.count_nonzero(grouped, axis=1).reshape(channels, kernel)
+    dense, effective = (np.zeros((channels, length), np.int64) for _ in range(2))
+    for k in range(kernel):
+        samples = positions * operation.stride + k * operation.dilation - operation.padding
+        samples = samples[(samples >= 0) & (samples < length)]
+        dense[:, samples] += out // operation.groups
+        effective[:, samples] += nonzero[:, k : k + 1]
+    return dense.reshape(-1), effective.reshape(-1)
+
+
+def operation_figures(layers: tuple[LayerOperations, ...]) -> dict[str, Figure]:
+    """The counts of some layers as figures, mean per inference."""
+    if not layers:
+        return {}
+    steps, batch = layers[0].macs.shape
+    conditions = f"mean over {batch} inferences of {steps} steps"
+
+    def figure(total: float, unit: str) -> Figure:
+        return Figure(float(total), unit, "measured", COUNTED, conditions)
+
+    macs, acs = sum(int(x.macs.sum()) for x in layers) / batch, sum(int(x.acs.sum()) for x in layers) / batch
+    spikes = sum(int(x.spikes.sum()) for x in layers) / batch
+    updates = sum(x.neurons for x in layers) * steps
+    states = sum(x.states for x in layers) * steps
+    weight_bytes, state_bytes = macs + acs, 2 * STATE_BYTES * states
+    return {
+        "dense MACs": figure(sum(x.connections for x in layers) * steps, "MAC"),
+        "effective MACs": figure(macs, "MAC"),
+        "effective ACs": figure(acs, "AC"),
+        "synaptic operations": figure(macs + acs, "operation"),
+        "neuron updates": figure(updates, "update"),
+        "spikes": figure(spikes, "spike"),
+        "bytes moved, least": Figure(
+            weight_bytes + state_bytes,
+            "B",
+            "modelled",
+            f"{COUNTED}: one byte per synaptic operation, each state read and written once a step in 32 bits",
+            conditions,
+        ),
+    }

@@ -1,0 +1,79 @@
+"""What the profiles of several targets share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from cortexcore.export import integer
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.targets.base import Array, Arrays
+from cortexcore.targets.energy.break_even import break_even
+from cortexcore.targets.energy.host import executed_macs, executed_updates, host_energy
+from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
+from cortexcore.targets.energy.operations import STATE_BYTES, LayerOperations, count, operation_figures
+from cortexcore.targets.profile import Figure, Profile
+
+
+def counted(network: IntegerNetwork, inputs: Arrays) -> tuple[LayerOperations, ...]:
+    """Operations of every population on these inputs, from a golden run."""
+    checked = integer.check_inputs(network, inputs)
+    return count(network, checked, integer.run(network, checked))
+
+
+def layer_figures(layers: tuple[LayerOperations, ...]) -> dict[str, dict[str, Figure]]:
+    """Population → its operations."""
+    return {x.name: operation_figures((x,)) for x in layers}
+
+
+def first_inference(inputs: Arrays) -> dict[str, Array]:
+    """The first of the batch, [T, 1, *shape]."""
+    return {name: np.ascontiguousarray(np.asarray(values)[:, :1]) for name, values in inputs.items()}
+
+
+def first_step(inputs: Arrays) -> dict[str, Array]:
+    """The first step of the first inference, [1, *shape]."""
+    return {name: np.ascontiguousarray(np.asarray(values)[0, :1]) for name, values in inputs.items()}
+
+
+def state_memory(layers: tuple[LayerOperations, ...]) -> Figure:
+    """Bytes of the states that outlive a step."""
+    return Figure(sum(x.states for x in layers) * STATE_BYTES, "B", "modelled", "32-bit u and v of every neuron")
+
+
+def host_profile(
+    target: str,
+    network: IntegerNetwork,
+    inputs: Arrays,
+    run: Callable[[], object],
+    step: Callable[[], object],
+    memory: Mapping[str, Figure],
+    threads: str,
+) -> Profile:
+    """A profile on this machine's processor: latency measured, energy measured or modelled.
+
+    Args:
+        run: one whole inference, the inputs' first.
+        step: one step of one inference.
+        memory: what the target knows of its weights and code.
+        threads: for the conditions, e.g. "1 thread".
+    """
+    layers = counted(network, inputs)
+    steps, batch = layers[0].macs.shape
+    machine = f"{cpu_name()}, {threads}"
+    whole = measure(run)
+    latency = latency_figures("per inference", whole, f"{machine}, batch 1, {steps} steps in one call")
+    latency |= latency_figures("per step", measure(step), f"{machine}, batch 1, one call a step")
+    verdict = break_even(layers)
+    return Profile(
+        target=target,
+        conditions=f"{machine}; operations over {batch} inferences of {steps} steps",
+        latency=latency,
+        operations=operation_figures(layers),
+        memory={**memory, "state": state_memory(layers)},
+        energy=host_energy(executed_macs(layers), executed_updates(layers), whole),
+        layers=layer_figures(layers),
+        break_even=verdict.figures,
+        verdict=verdict.verdict,
+    )

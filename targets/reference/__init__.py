@@ -1,0 +1,1 @@
+"""The float graph's own equations as a target."""

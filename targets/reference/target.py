@@ -1,0 +1,128 @@
+"""The float reference behind the target contract: what quantization is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from cortexcore.errors import BundleError, GraphError
+from cortexcore.export import reference
+from cortexcore.export.graph import Graph
+from cortexcore.export.nodes import Affine, Conv1d, Linear, Node
+from cortexcore.targets.base import Arrays, CheckReport, Result, Stepper
+from cortexcore.targets.energy.host import host_energy
+from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
+from cortexcore.targets.profile import Figure, Profile
+from cortexcore.targets.profiling import first_inference
+
+FILE = "graph.nir"
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """The float reference has no options."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceArtifact:
+    """The graph itself."""
+
+    graph: Graph
+
+
+class ReferenceTarget:
+    """Runs :func:`cortexcore.export.reference.run`, NumPy float64."""
+
+    name = "reference"
+    takes: Literal["float"] = "float"
+    config = ReferenceConfig
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def check(self, network: Graph) -> CheckReport:
+        return CheckReport(self.name)
+
+    def lower(self, network: Graph, config: ReferenceConfig) -> ReferenceArtifact:
+        return ReferenceArtifact(network)
+
+    def save(self, artifact: ReferenceArtifact, folder: Path) -> None:
+        from cortexcore.export.nir_io import write_nir
+
+        write_nir(artifact.graph, folder / FILE)
+
+    def load(self, folder: Path) -> ReferenceArtifact:
+        from cortexcore.export.nir_io import read_nir
+
+        if not (folder / FILE).is_file():
+            raise BundleError(f"'{folder / FILE}' is missing: the artifact in '{folder}' is incomplete; lower it again")
+        try:
+            return ReferenceArtifact(read_nir(folder / FILE))
+        except GraphError as error:
+            raise BundleError(f"the artifact in '{folder}' is damaged: {error}") from error
+
+    def run(self, artifact: ReferenceArtifact, inputs: Arrays, trace: bool = False) -> Result:
+        whole = reference.run(artifact.graph, inputs)
+        return Result(whole.outputs, whole.spikes, whole.u, whole.v) if trace else Result(whole.outputs)
+
+    def stepper(self, artifact: ReferenceArtifact) -> Stepper:
+        raise GraphError("target 'reference' runs whole sequences; stream with 'onnx' or 'integer'")
+
+    def profile(self, artifact: ReferenceArtifact, inputs: Arrays) -> Profile:
+        """Latency measured; spikes counted in the float trace, every multiplication counted, zeros included."""
+        graph = artifact.graph
+        trace = reference.run(graph, inputs)
+        steps, batch = next(iter(trace.v.values())).shape[:2]
+        once = first_inference(inputs)
+        measured = measure(lambda: reference.run(graph, once))
+        machine = f"{cpu_name()}, NumPy float64, its BLAS's threads"
+        conditions = f"mean over {batch} inferences of {steps} steps"
+        macs = sum(dense_macs(node) for node in graph.nodes.values()) * steps
+        updates = sum(values[0, 0].size for values in trace.v.values()) * steps
+        states = sum(v[0, 0].size for states in (trace.v, trace.u) for v in states.values())
+        spikes = sum(float(np.sum(values, dtype=np.int64)) for values in trace.spikes.values()) / batch
+        layers = {
+            name: {"spikes": _counted(float(np.sum(values, dtype=np.int64)) / batch, "spike", conditions)}
+            for name, values in trace.spikes.items()
+        }
+        weights = sum(8 * node.weight.size for node in graph.nodes.values() if isinstance(node, _WEIGHTED))
+        return Profile(
+            target=self.name,
+            conditions=f"{machine}; operations over {batch} inferences of {steps} steps",
+            latency=latency_figures("per inference", measured, f"{machine}, batch 1, {steps} steps in one call"),
+            operations={
+                "dense MACs": _counted(macs, "MAC", conditions),
+                "neuron updates": _counted(updates, "update", conditions),
+                "spikes": _counted(spikes, "spike", conditions),
+            },
+            memory={
+                "weights": Figure(weights, "B", "modelled", "64-bit weights"),
+                "state": Figure(8 * states, "B", "modelled", "64-bit u and v of every neuron"),
+            },
+            energy=host_energy(macs, states * steps, measured),
+            layers=layers,
+        )
+
+
+_WEIGHTED = (Linear, Affine, Conv1d)
+
+
+def dense_macs(node: Node) -> int:
+    """Multiply-accumulates of one step of a node; padding counts, since it is multiplied."""
+    match node:
+        case Linear() | Affine():
+            return int(node.weight.size)
+        case Conv1d():
+            return int(node.weight.size) * node.output_length
+        case _:
+            return 0
+
+
+def _counted(value: float, unit: str, conditions: str) -> Figure:
+    return Figure(float(value), unit, "measured", "counted in the float reference's trace", conditions)
+
+
+TARGET = ReferenceTarget()
