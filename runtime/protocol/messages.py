@@ -71,7 +71,8 @@ class Info:
         _require(0 <= self.version <= 0xFF, "version", self.version, "0 to 255")
         for field, longest in _MAX_TEXT.items():
             text = getattr(self, field)
-            _require(len(text.encode()) <= longest, field, text, f"at most {longest} bytes of UTF-8")
+            fits = text.isprintable() and len(text.encode()) <= longest
+            _require(fits, field, text, f"at most {longest} bytes of UTF-8, printable")
         object.__setattr__(self, "gain_per_mv", round(self.gain_per_mv * 1000) / 1000)
 
     def pack(self) -> bytes:

@@ -1,1 +1,24 @@
-"""From a serial port to decisions on beats: source, session, recorder, live view."""
+"""From a serial port to decisions on beats: source, session, events, recorder, live view."""
+
+from cortexcore.runtime.stream.events import BeatDecided, Closed, Event, Gap, Opened, Signal, Sink
+from cortexcore.runtime.stream.recorder import Recorder
+from cortexcore.runtime.stream.session import stream
+from cortexcore.runtime.stream.source import PROTOCOLS, Block, Source, open_source
+from cortexcore.runtime.stream.summary import Summary
+
+__all__ = [
+    "PROTOCOLS",
+    "BeatDecided",
+    "Block",
+    "Closed",
+    "Event",
+    "Gap",
+    "Opened",
+    "Recorder",
+    "Signal",
+    "Sink",
+    "Source",
+    "Summary",
+    "open_source",
+    "stream",
+]

@@ -30,12 +30,13 @@ from cortexcore.runtime.protocol.messages import MESSAGES, unpack
 UINT32 = st.integers(0, INDEX_MODULUS - 1)
 
 
+PRINTABLE = st.characters(codec="utf-8").filter(str.isprintable)
 INFOS = st.builds(
     Info,
     rate_hz=st.integers(1, 0xFFFF),
     gain_per_mv=st.integers(1, (1 << 32) - 1).map(lambda thousandths: thousandths / 1000),
-    lead=st.text(st.characters(codec="utf-8"), max_size=3),
-    name=st.text(st.characters(codec="utf-8"), max_size=15),
+    lead=st.text(PRINTABLE, max_size=3),
+    name=st.text(PRINTABLE, max_size=15),
     adc_bits=st.integers(1, 16),
     session=UINT32,
 )
@@ -252,6 +253,7 @@ def test_a_later_info_may_be_longer() -> None:
         (lambda: Info(250, float("nan"), "I", "x"), "gain_per_mv"),
         (lambda: Info(250, 200.0, "sixteen letters!", "x"), "lead"),
         (lambda: Info(250, 200.0, "I", "ü" * 32), "name"),
+        (lambda: Info(250, 200.0, "I", "\x1b[2J"), "printable"),
         (lambda: Info(250, 200.0, "I", "x", adc_bits=24), "adc_bits"),
         (lambda: Samples(-1, np.zeros(1, np.int16)), "first"),
         (lambda: Samples(0, np.zeros(1, np.int32)), "int16"),
