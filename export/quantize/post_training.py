@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from cortexcore.errors import QuantizationError
 from cortexcore.export import reference
+from cortexcore.export.batches import batches
 from cortexcore.export.bounds import Range
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import InputPort, IntegerNetwork, OutputPort
@@ -18,6 +20,7 @@ from cortexcore.export.quantize.config import QuantizationConfig
 from cortexcore.export.quantize.effective import effective
 from cortexcore.export.quantize.measure import population_figures
 from cortexcore.export.quantize.scale import choose
+from cortexcore.export.report.evaluate import evaluate_report, static_report
 
 Array = NDArray[Any]
 SCHEME = "loihi"
@@ -42,7 +45,8 @@ def quantize(
 
     Returns:
         the integer network; ``metadata["quantization"]`` holds the scheme, the configuration, each population's
-        float value of one integer unit, its bound, and what each layer lost.
+        float value of one integer unit, its bound, and what each layer lost; ``report`` holds the same as a
+        report, with calibration also how alike both networks behave on it.
 
     Raises:
         GraphError: the graph has no integer counterpart; every reason is named.
@@ -55,17 +59,16 @@ def quantize(
     if unknown := sorted(set(config.overrides) - layers):
         raise QuantizationError(f"there is no layer {', '.join(unknown)} to override; there are {sorted(layers)}")
     ports, origins = _ports(graph, calibration, input_ranges)
-    trace = None if calibration is None else reference.run(graph, calibration)
+    peaks = _peaks(graph, calibration)
     ranges = {port.name: (port.low, port.high) for port in ports} | {p.name: (0, 1) for p in floats.populations}
     populations = []
     figures: dict[str, Any] = {}
     for wanted in floats.populations:
         numbers = effective(wanted, graph)
         name = wanted.name
-        peak = None if trace is None else max(trace.v_peak[name], trace.current_peak[name])
-        choice = choose(wanted, numbers, config, ranges, peak)
+        choice = choose(wanted, numbers, config, ranges, peaks.get(name))
         populations.append(choice.population)
-        figures[name] = population_figures(choice, numbers, config, peak)
+        figures[name] = population_figures(choice, numbers, config, peaks.get(name))
     quantization = {
         "scheme": SCHEME,
         "config": config.to_json(),
@@ -74,7 +77,20 @@ def quantize(
     }
     outputs = tuple(OutputPort(name, source) for name, source in floats.outputs)
     metadata = {**graph.metadata, "quantization": quantization}
-    return IntegerNetwork(ports, tuple(populations), outputs, graph.dt_s, metadata)
+    network = IntegerNetwork(ports, tuple(populations), outputs, graph.dt_s, metadata)
+    if calibration is None:
+        return replace(network, report=static_report(network))
+    return replace(network, report=evaluate_report(graph, network, calibration, data="the calibration inputs"))
+
+
+def _peaks(graph: Graph, calibration: Mapping[str, Array] | None) -> dict[str, float]:
+    """Neuron → the largest |u| or |v| on the calibration inputs, in float units; empty without any."""
+    peaks: dict[str, float] = {}
+    for some in () if calibration is None else batches(calibration):
+        trace = reference.run(graph, some)
+        for name, peak in trace.v_peak.items():
+            peaks[name] = max(peaks.get(name, 0.0), peak, trace.current_peak[name])
+    return peaks
 
 
 def _ports(

@@ -98,7 +98,7 @@ def choose(
 
 
 def _fits(value: float, scale: float) -> bool:
-    return value * scale * 2**THRESHOLD_SHIFT <= STATE_LIMIT
+    return bool(value * scale * 2**THRESHOLD_SHIFT <= STATE_LIMIT)
 
 
 def _fine(choice: Choice, floats: Effective, config: QuantizationConfig) -> bool:
