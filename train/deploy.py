@@ -25,7 +25,8 @@ JUDGED_BEATS = 2000
 """Beats, at most, on which float and integer network are compared, evenly spaced over the held-out records."""
 SYNTHETIC_SECONDS = 300.0
 SYNTHETIC_SEED = 1
-INT8 = (-127, 127)
+INPUT_RANGE = [-127, 127]
+"""What the front end sends, see :class:`cortexcore.runtime.frontend.Beat`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,25 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
         "steps": checkpoint.steps,
         "front_end": checkpoint.front_end.to_json(),
         "training": dict(checkpoint.provenance),
+        "input_ranges": {"window": INPUT_RANGE, "rhythm": INPUT_RANGE},
     }
+
+
+def _quantize(
+    graph: Graph, steps: int, bits: int, calibration: Mapping[str, NDArray[np.int8]], judged: Beats | None, words: str
+) -> IntegerNetwork:
+    """The integer network, its report made on the beats to judge on where there are any."""
+    from cortexcore.export.quantize import QuantizationConfig, quantize
+    from cortexcore.export.report import evaluate_report
+
+    network = quantize(graph, QuantizationConfig(bits=bits), calibration)
+    metadata = {**network.metadata, "quantization": {**network.metadata["quantization"], "beats": words}}
+    network = replace(network, metadata=metadata)
+    if judged is None:
+        return network
+    inputs = encode(judged.windows, judged.rhythms, steps)
+    labels = judged.labels.astype(np.int64)
+    return replace(network, report=evaluate_report(graph, network, inputs, labels, graph.metadata["classes"]))
 
 
 def _beats(

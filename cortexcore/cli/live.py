@@ -43,3 +43,41 @@ def wearable(
         typer.echo(f"playing {source.what} at {speed:g} times real time; stop with Ctrl-C", err=True)
 
     run_wearable(device, opened)
+
+
+def stream(
+    bundle: BundlePath,
+    port: Annotated[str, typer.Option(metavar="URL", help="/dev/ttyACM0, /dev/pts/3, socket://host:port, …")],
+    protocol: Annotated[str, typer.Option(metavar="P", help="What the device speaks.")] = "cortexcore",
+    target: Annotated[str, typer.Option(metavar="T", help="Where the network runs.")] = "onnx",
+    record: Annotated[Path | None, typer.Option(metavar="DIR", help="Record signal and beats there, as WFDB.")] = None,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="Seconds of signal to take.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False,
+) -> None:
+    """Read ECG from a serial device and print its beats as they come."""
+    from cortexcore.runtime.bundle import load_bundle
+    from cortexcore.runtime.classifier import Classifier
+    from cortexcore.runtime.frontend import FrontEnd
+    from cortexcore.runtime.stream import Recorder, Sink, open_source
+    from cortexcore.runtime.stream import stream as run_session
+    from cortexcore.runtime.stream.terminal import make_view
+
+    loaded = load_bundle(bundle)
+    classifier = Classifier(loaded, target)
+    with open_source(port, protocol=protocol) as source:
+        front_end = FrontEnd(loaded.front_end, source.info.gain_per_mv, source.info.rate_hz)
+        sinks: list[Sink] = [make_view(json_lines=json_)]
+        if record is not None:
+            sinks.append(Recorder(record, source.info))
+        summary = run_session(source, front_end, classifier.decide, sinks, duration_s=duration)
+    raise typer.Exit(summary.exit_code)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the page and the recording go.")] = Path("demo-out"),
+    data: Data = None,
+) -> None:
+    """Shipped model, virtual wearable on a real serial port, live beats, then one page about it all."""
+    from cortexcore.demo.run import run_demo
+
+    run_demo(out, data)
