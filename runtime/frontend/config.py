@@ -58,8 +58,11 @@ class FrontEndConfig:
         window_scale: the patient's usual QRS height, peak to peak, in steps of the int8 window. 96 leaves room for
             a peak of 1.3 times that height, which few ectopic beats exceed, and gives a P wave some steps.
         qrs_reach: half-width in which height and area of a QRS are taken: 80 ms, a wide QRS on either side.
-        memory: beats in the running medians of height, width and RR ("usual for this patient").
-        short_memory: beats in the local RR median and irregularity.
+        memory: beats in the running medians of height and width ("usual for this patient"), and in the RR irregularity
+            and spread.
+        short_memory: beats in the local RR median.
+        long_memory: beats in the RR median that is usual for this patient: about four minutes.
+        spread_floor: samples added to the RR spread, 16 ms, so that the steadiest rhythm does not make all unusual.
         templates: beat shapes kept per patient.
         match_percent: correlation over the QRS (percent) from which a beat belongs to a shape.
         template_shift: a shape follows its beats with weight 2^−shift once it has seen 2^shift of them.
@@ -98,6 +101,8 @@ class FrontEndConfig:
     qrs_reach: int = 20
     memory: int = 32
     short_memory: int = 8
+    long_memory: int = 256
+    spread_floor: int = 4
     templates: int = 4
     match_percent: int = 90
     template_shift: int = 4
@@ -122,6 +127,8 @@ class FrontEndConfig:
             "window_scale",
             "memory",
             "short_memory",
+            "long_memory",
+            "spread_floor",
             "templates",
             "count_limit",
         ):

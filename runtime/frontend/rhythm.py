@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import pairwise
 
-from cortexcore.runtime.frontend.config import RATE_HZ, FrontEndConfig
+from cortexcore.runtime.frontend.config import FrontEndConfig
 from cortexcore.runtime.frontend.fixed import clip8, log2_ratio, lower_median
 
 RR_FEATURES: tuple[str, ...] = (
@@ -15,7 +15,7 @@ RR_FEATURES: tuple[str, ...] = (
     "rr_to_previous",
     "local_to_usual",
     "irregularity",
-    "rr_to_second",
+    "rr_surprise",
 )
 """What :class:`RhythmTracker` tells of a beat, in this order."""
 
@@ -26,18 +26,21 @@ class RhythmTracker:
     Ratios are 64·log2, so that an interval half as long as usual is −64 for every patient:
 
     - ``rr_to_local``: this interval to the median of the last ``short_memory``
-    - ``rr_to_usual``: … to the mean of the last ``memory``
-    - ``previous_rr_to_usual``: the interval before this one to the same mean
+    - ``rr_to_usual``: … to the median of the last ``long_memory``: minutes, so that a run of early beats stays early
+    - ``previous_rr_to_usual``: the interval before this one to the same median
     - ``rr_to_previous``: this interval to the one before
-    - ``local_to_usual``: the local median to the same mean: runs and rate changes
-    - ``irregularity``: 256 · mean |change of RR| / mean RR over the last ``short_memory``: tells fibrillation from
-      single early beats
-    - ``rr_to_second``: this interval to one second: the heart rate
+    - ``local_to_usual``: the local median to the same median: runs and rate changes
+    - ``irregularity``: 256 · mean |change of RR| / mean RR over the last ``memory``: tells fibrillation from single
+      early beats
+    - ``rr_surprise``: 16 · (this interval − median of the last ``memory``) / (their median absolute deviation +
+      ``spread_floor``): how unusual the interval is for a rhythm as regular or irregular as this patient's
     """
 
     def __init__(self, config: FrontEndConfig) -> None:
         self._short = config.short_memory
-        self._intervals: deque[int] = deque(maxlen=config.memory)
+        self._middle = config.memory
+        self._floor = config.spread_floor
+        self._intervals: deque[int] = deque(maxlen=config.long_memory)
         self._last: int | None = None
 
     def restart(self) -> None:
@@ -49,12 +52,12 @@ class RhythmTracker:
         interval = 0 if self._last is None else fiducial - self._last
         self._last = fiducial
         recent = list(self._intervals)
-        usual = sum(recent) // len(recent) if recent else 0
-        close = recent[-self._short :]
-        local = lower_median(close)
+        usual = lower_median(recent)
+        local = lower_median(recent[-self._short :])
         previous = recent[-1] if recent else 0
-        changes = sum(abs(b - a) for a, b in pairwise(close))
-        irregularity = 256 * changes // sum(close) if close else 0
+        lately = recent[-self._middle :]
+        changes = sum(abs(b - a) for a, b in pairwise(lately))
+        irregularity = 256 * changes // sum(lately) if lately else 0
         values = [
             log2_ratio(interval, local),
             log2_ratio(interval, usual),
@@ -62,8 +65,15 @@ class RhythmTracker:
             log2_ratio(interval, previous),
             log2_ratio(local, usual),
             clip8(irregularity),
-            log2_ratio(interval, RATE_HZ),
+            self._surprise(interval, lately),
         ]
         if interval > 0:
             self._intervals.append(interval)
         return interval, values
+
+    def _surprise(self, interval: int, lately: list[int]) -> int:
+        if interval <= 0 or not lately:
+            return 0
+        usual = lower_median(lately)
+        spread = lower_median([abs(value - usual) for value in lately])
+        return clip8(16 * (interval - usual) // (spread + self._floor))
