@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cortexcore.runtime.frontend.beat import Beat
 from cortexcore.runtime.frontend.config import RATE_HZ, FrontEndConfig
-from cortexcore.runtime.frontend.fixed import clip8, divide_round, log2_ratio, lower_median
+from cortexcore.runtime.frontend.fixed import log2_ratio, lower_median
 from cortexcore.runtime.frontend.history import History
 from cortexcore.runtime.frontend.rhythm import RR_FEATURES, RhythmTracker
 from cortexcore.runtime.frontend.shapes import ShapeBook
@@ -80,8 +80,11 @@ class BeatBuilder:
         )
 
     def _window(self, filtered: History, fiducial: int, usual_height: int) -> list[int]:
+        """The decimated signal, scale · x / height to the nearest whole number (halves up), saturated to ±127."""
         config = self._config
         start = fiducial - config.decimation * config.window_before
         stop = fiducial + config.decimation * config.window_after + 1
         values: NDArray[np.int64] = filtered.part(start, stop)[:: config.decimation]
-        return [clip8(divide_round(config.window_scale * value, usual_height)) for value in values.tolist()]
+        scaled = (2 * config.window_scale * values + usual_height) // (2 * usual_height)
+        window: list[int] = np.clip(scaled, -127, 127).tolist()
+        return window

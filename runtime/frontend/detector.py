@@ -1,8 +1,8 @@
 """QRS detection: peaks of power against adaptive thresholds, T-wave test, search-back.
 
 After Pan & Tompkins, IEEE Trans. Biomed. Eng. 32(3), 1985, with medians of recent peaks for the levels of signal and
-noise as Hamilton & Tompkins found better (33(12), 1986). Written as a queue of events in order of sample index, so that no
-result depends on how the stream was cut.
+noise as Hamilton & Tompkins found better (33(12), 1986). Written as a queue of events in order of sample index, so that
+no result depends on how the stream was cut.
 """
 
 from __future__ import annotations

@@ -17,11 +17,6 @@ def clip8(value: int) -> int:
     return max(-127, min(127, value))
 
 
-def divide_round(numerator: int, denominator: int) -> int:
-    """numerator / denominator to the nearest whole number, halves up; denominator > 0."""
-    return (2 * numerator + denominator) // (2 * denominator)
-
-
 def gain_multiplier(gain_per_mv: float) -> tuple[int, int]:
     """Multiplier and shift that turn counts into units: (counts·m + 2^(shift−1)) >> shift, m in [2^14, 2^15).
 

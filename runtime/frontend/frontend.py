@@ -104,8 +104,7 @@ class FrontEnd:
         counts = np.asarray(counts)
         if counts.dtype != np.int16 or counts.ndim != 1:
             raise DataError(f"the front end takes int16 counts of shape [N], not {counts.dtype} {list(counts.shape)}")
-        if self._flushed:
-            raise DataError("this front end was flushed, its stream has ended: make a new one for the next stream")
+        self._refuse_after_flush()
         beats: list[Beat] = []
         taps = []
         for start in range(0, len(counts), _BLOCK):
@@ -123,16 +122,17 @@ class FrontEnd:
     def gap(self, lost: int) -> list[Beat]:
         """The stream lost ``lost`` samples; indices go on as if they had come.
 
-        Up to ``hold_limit`` samples the last count is held, so that the rhythm goes on. After a longer gap filter and
-        detector start anew at the sample that follows, waiting beats are completed as at the end of a stream, and the
-        next beat's RR interval is unknown (0). What is usual for the patient is kept.
+        Up to ``hold_limit`` samples the last count is held (if any came), so that the rhythm goes on. After a longer
+        gap filter and detector start anew at the sample that follows, waiting beats are completed as at the end of a
+        stream, and the next beat's RR interval is unknown (0). What is usual for the patient is kept.
 
         Returns:
             beats completed by this.
         """
         if lost < 0:
             raise DataError(f"a gap of {lost} samples makes no sense: give how many were lost, from 0 up")
-        if lost <= self.config.hold_limit:
+        self._refuse_after_flush()
+        if lost <= self.config.hold_limit and not self._filtered.empty:
             return self.push(np.full(lost, self._last_count, dtype=np.int16))
         beats = self._finish()
         self._builder.restart()
@@ -148,6 +148,10 @@ class FrontEnd:
             return []
         self._flushed = True
         return self._finish()
+
+    def _refuse_after_flush(self) -> None:
+        if self._flushed:
+            raise DataError("this front end was flushed, its stream has ended: make a new one for the next stream")
 
     def _listen(self, filtered: NDArray[np.int64]) -> None:
         """Take the next filtered samples."""
@@ -197,7 +201,7 @@ class FrontEnd:
 
     def _finish(self) -> list[Beat]:
         """The stream ends or breaks here: build what still waits."""
-        if self._filtered.end == 0:
+        if self._filtered.empty:
             return []
         last = int(self._filtered.part(self._end - 1, self._end)[0])
         hold = self.config.learn + self.config.refractory + self.config.qrs_integrate + self._bend_delay

@@ -22,6 +22,11 @@ class History:
         """Index after the newest sample."""
         return self._first + self._used
 
+    @property
+    def empty(self) -> bool:
+        """No sample came yet."""
+        return self._used == 0
+
     def append(self, samples: Sequence[int] | NDArray[np.int64]) -> None:
         """Add a block of at most ``keep`` samples."""
         count = len(samples)

@@ -17,7 +17,7 @@ class Sharpness:
     bend = (box(m) * box(m) * (1 − z^−d) * (1 − z^−d)) filtered >> 4: smoothing by two boxes and two differences,
     symmetric, so an R peak stays a peak, late by ``bend_delay`` exactly; its band is about 5 to 20 Hz.
     power = Σ (bend² >> 8) over the last ``qrs_integrate`` samples.
-    Widths: bend int32 (its sum int64), bend² and power int64, below 2^59.
+    Widths, from |filtered| < 2^24 on: bend int32 (below 2^27; its sum 2^31, int64), bend² and power int64 (below 2^52).
     """
 
     def __init__(self, config: FrontEndConfig) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,21 +85,13 @@ def load_recording(name: str, data: Path | None = None, lead: str = "MLII") -> R
     Raises:
         DataError: missing, truncated or damaged record, no such lead, another rate than 360 Hz.
     """
-    wfdb = import_wfdb()
     path = record_path(name, data)
-    try:
-        header = wfdb.rdheader(str(path))
-    except (ValueError, OSError, IndexError, TypeError) as error:
-        raise DataError(f"record {name}: its header {path}.hea is damaged ({error}); fetch it again") from error
-    if header.fs != MITDB_RATE_HZ:
-        raise DataError(
-            f"record {name} is sampled at {header.fs} Hz, MIT-BIH records at {MITDB_RATE_HZ} Hz: fetch it again"
-        )
+    header = _read_header(path)
     leads = list(header.sig_name or [])
     if lead not in leads:
         raise DataError(f"record {name} has no lead {lead!r}: choose one of {', '.join(leads) or 'none'}")
     channel = leads.index(lead)
-    samples = _read_channel(wfdb, path, channel, int(header.sig_len))
+    samples = _read_channel(path, channel, int(header.sig_len))
     if int(samples.sum()) % 65536 != int(header.checksum[channel]) % 65536:
         raise DataError(
             f"record {name}: the checksum of lead {lead} in {path}.hea does not match its samples; fetch it again"
@@ -110,9 +102,30 @@ def load_recording(name: str, data: Path | None = None, lead: str = "MLII") -> R
     return Recording(name, counts.astype(np.int16), MITDB_RATE_HZ, float(header.adc_gain[channel]), lead)
 
 
-def _read_channel(wfdb: ModuleType, path: Path, channel: int, expected: int) -> NDArray[np.int64]:
+def lead_names(name: str, data: Path | None = None) -> tuple[str, ...]:
+    """The names of a record's leads.
+
+    Raises:
+        DataError: missing or damaged header, another rate than 360 Hz.
+    """
+    return tuple(_read_header(record_path(name, data)).sig_name or ())
+
+
+def _read_header(path: Path) -> Any:
     try:
-        record = wfdb.rdrecord(str(path), physical=False, channels=[channel])
+        header = import_wfdb().rdheader(str(path))
+    except (ValueError, OSError, IndexError, TypeError) as error:
+        raise DataError(f"record {path.name}: its header {path}.hea is damaged ({error}); fetch it again") from error
+    if header.fs != MITDB_RATE_HZ:
+        raise DataError(
+            f"record {path.name} is sampled at {header.fs} Hz, MIT-BIH records at {MITDB_RATE_HZ} Hz: fetch it again"
+        )
+    return header
+
+
+def _read_channel(path: Path, channel: int, expected: int) -> NDArray[np.int64]:
+    try:
+        record = import_wfdb().rdrecord(str(path), physical=False, channels=[channel])
         samples = np.asarray(record.d_signal[:, 0], dtype=np.int64)
     except FileNotFoundError as error:
         raise DataError(f"record {path.name}: {error.filename} is missing; fetch it again") from error
