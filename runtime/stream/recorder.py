@@ -123,7 +123,7 @@ class Recorder:
 
     def _write_open_header(self) -> None:
         """A header without a length: WFDB readers then take it from the signal file. wfdb itself writes none such."""
-        info, signal = self._info, f"{self.name}.dat 16 {self._info.gain_per_mv:g}/mV {self._info.adc_bits} 0"
+        info, signal = self._info, f"{self.name}.dat 16 {self._info.gain_per_mv}/mV {self._info.adc_bits} 0"
         (self._part / f"{self.name}.hea").write_text(f"{self.name} 1 {info.rate_hz}\n{signal}\n", encoding="ascii")
 
     def _write_header(self) -> None:
@@ -142,7 +142,7 @@ class Recorder:
             init_value=[self._first],
             checksum=[self._checksum],
             block_size=[0],
-            sig_name=[self._info.lead.strip() or "ECG"],
+            sig_name=[self._info.lead.encode("ascii", "replace").decode().strip() or "ECG"],
             comments=[_PROVENANCE, f"{self._lost} lost samples stand as {LOST_SAMPLE}"],
         ).wrheader(write_dir=str(self._part))
 

@@ -34,8 +34,8 @@ class Summary:
         pvc_burden_percent: share of beats of class V; None without beats.
         link: frames that arrived, were bad, or were lost.
         latency_p50_ms: median of the time from the arrival of the block that completes a beat to the decision; measured
-            on this host, with everything else that ran on it and, at raised speed, with the wait behind blocks that came
-            together with it. None without such a beat.
+            on this host with all else that ran on it and, at raised speed, with the wait behind the blocks that came
+            with it. None without such a beat.
         latency_p99_ms: its 99th percentile.
         delay_p50_ms: median of the signal that the front end needs after an R peak; a property of the front end, in
             signal time. None without beats.

@@ -95,7 +95,7 @@ class LiveView:
         self._beats: Counter[str] = Counter()
         self._last: deque[BeatDecided] = deque(maxlen=_SHOWN_BEATS)
         self._signal: deque[float] = deque()
-        self._live = Live(console=console, refresh_per_second=8, get_renderable=self._picture, transient=True)
+        self._live = Live(console=console, refresh_per_second=8, get_renderable=self.picture, transient=True)
 
     def handle(self, event: Event) -> None:
         """Bring the picture up to date; the terminal follows at its own pace."""
@@ -120,7 +120,8 @@ class LiveView:
         """Give the terminal back."""
         self._live.stop()
 
-    def _picture(self) -> RenderableType:
+    def picture(self) -> RenderableType:
+        """What the terminal shows right now."""
         # Rich's own thread draws this: each deque is copied in one go, never iterated while it changes.
         signal, last, beats = list(self._signal.copy()), list(self._last.copy()), dict(self._beats)
         info = self._info
