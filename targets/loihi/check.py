@@ -1,17 +1,14 @@
 """Loihi's limits as Lava's fixed-point models have them, and how deep each population lies.
 
 Sources: Lava 0.10, ``proc/lif/models.py`` (bit widths), ``proc/dense/models.py`` and ``utils/weightutils.py``
-(weights); weight exponents from nengo-loihi and the N3 documentation quoted there (4 bits, signed).
+(weights). The ranges that every target shares are checked by the integer network itself.
 """
 
 from __future__ import annotations
 
-import numpy as np
-
-from cortexcore.export.network import DECAY_ONE, IntegerNetwork, Population, Synapses
+from cortexcore.export.network import BIAS_LIMIT, DECAY_ONE, Int, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 
-MAX_VTH = 2**17 - 1
 MAX_MESSAGE_BITS = 24
 _BALANCE = "make the branches equally deep, or use the target 'onnx'"
 
@@ -51,18 +48,15 @@ def message_bits(low: int, high: int) -> int:
 
 
 def _neuron(p: Population) -> list[Problem]:
-    """Bit widths of a LIF's parameters."""
-    mantissa = p.bias.astype(np.int64)
+    """What the integer network allows, but Lava's LIF does not."""
+    mantissa = int(p.bias.max(initial=0))
     rules = [
-        (0 <= p.du < DECAY_ONE, f"du is {p.du}", "du has 12 bits: 0…4095"),
-        (0 <= p.dv < DECAY_ONE, f"dv is {p.dv}", "dv has 12 bits: 0…4095"),
-        (p.vth is None or 0 <= p.vth <= MAX_VTH, f"vth is {p.vth}", f"vth has 17 bits: 0…{MAX_VTH}"),
+        (p.dv < DECAY_ONE, f"dv is {p.dv}", f"dv has 12 bits, use at most {DECAY_ONE - 1}"),
         (
-            mantissa.min(initial=0) >= -4096 and mantissa.max(initial=0) <= 4095,
-            f"bias mantissas lie in [{mantissa.min(initial=0)}, {mantissa.max(initial=0)}]",
-            "they have 13 bits: −4096…4095; raise bias_exp",
+            mantissa < BIAS_LIMIT,
+            f"a bias mantissa is {mantissa}",
+            f"it has 13 bits with its sign, use at most {BIAS_LIMIT - 1}; raise bias_exp",
         ),
-        (0 <= p.bias_exp <= 7, f"bias_exp is {p.bias_exp}", "bias_exp has 3 bits: 0…7"),
         (
             p.vth is None or p.reset == "zero",
             "reset 'subtract' is not a hardware LIF of Loihi",
@@ -72,20 +66,25 @@ def _neuron(p: Population) -> list[Problem]:
     return [Problem(p.name, reason, remedy) for good, reason, remedy in rules if not good]
 
 
+def sign_mode(weight: Int) -> str | None:
+    """ "mixed" (even, −256…254), "excitatory" (0…255) or "inhibitory" (−255…0); None where no mode holds them."""
+    low, high = int(weight.min(initial=0)), int(weight.max(initial=0))
+    if low >= -256 and high <= 254 and not (weight % 2).any():
+        return "mixed"
+    if low >= 0 and high <= 255:
+        return "excitatory"
+    if low >= -255 and high <= 0:
+        return "inhibitory"
+    return None
+
+
 def _weights(s: Synapses) -> list[Problem]:
     weight = s.operation.weight
-    problems = []
-    if weight.min(initial=0) < -256 or weight.max(initial=0) > 254 or (weight % 2).any():
-        problems.append(
-            Problem(
-                s.name,
-                f"weights in [{weight.min(initial=0)}, {weight.max(initial=0)}] leave the 8-bit grid",
-                "mixed-sign weights are even, −256…254; quantize to 8 bits or fewer",
-            )
-        )
-    if not -8 <= s.operation.weight_exp <= 7:
-        problems.append(Problem(s.name, f"weight_exp is {s.operation.weight_exp}", "weight_exp has 4 bits: −8…7"))
-    return problems
+    if sign_mode(weight) is not None:
+        return []
+    reason = f"weights in [{weight.min(initial=0)}, {weight.max(initial=0)}] leave the 8-bit grid"
+    remedy = "of mixed sign they are even, −256…254, of one sign at most 255; quantize to 8 bits or fewer"
+    return [Problem(s.name, reason, remedy)]
 
 
 def _timing(network: IntegerNetwork, p: Population, s: Synapses, depth: dict[str, int]) -> list[Problem]:
@@ -98,7 +97,9 @@ def _timing(network: IntegerNetwork, p: Population, s: Synapses, depth: dict[str
             Problem(s.name, f"'{s.source}' is a leaky integrator, which sends no spikes", "read it as an output only")
         ]
     if s.recurrent and source != own:
-        reason = f"its loop from '{s.source}' spans {own - source + 1} connections, and each takes a step"
+        reason = f"its loop from '{s.source}' spans {source - own + 1} connections, and each takes a step"
+        if source < own:
+            reason = f"'{s.source}' lies {own - source} steps before '{p.name}', one more than a step's delay bridges"
         return [Problem(s.name, reason, "loop a population onto itself, or use the target 'onnx'")]
     if not s.recurrent and source != own - 1:
         reason = f"'{s.source}' lies {own - source} steps before '{p.name}', whose other sources lie 1 before it"

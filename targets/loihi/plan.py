@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
 from cortexcore.export.integer import Array, apply
-from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, IntegerNetwork, Population, Synapses
+from cortexcore.export.network import THRESHOLD_LIMIT, THRESHOLD_SHIFT, Conv1d, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import Result
-from cortexcore.targets.bounds import population_bounds, sent_range
-from cortexcore.targets.loihi.check import MAX_VTH, depths, message_bits
+from cortexcore.targets.bounds import guards, sent_ranges
+from cortexcore.targets.loihi.check import depths, message_bits, sign_mode
 
 ONE_WRAP = 2**24
 """Lava wraps u once: a drive Σ a·2^6 beyond this leaves 24 bits even then."""
@@ -40,8 +40,8 @@ class Lowered:
     Attributes:
         populations: per population ``name``, ``neurons``, ``du``, ``dv``, ``vth``, ``bias_exp``, ``depth``.
         synapses: per connection ``name``, ``kind`` ("dense" | "sparse"), ``shape``, ``weight_exp``,
-            ``message_bits`` (0 for plain spikes), ``source``, ``branch`` (input ports: "port@depth", else None),
-            ``target``, ``recurrent``.
+            ``sign_mode``, ``message_bits`` (0 for plain spikes), ``source``, ``branch`` ("port@depth" for an
+            input, else None), ``target``, ``recurrent``.
         arrays: ``bias/<population>``; ``weight/<synapses>`` or, sparse, its ``/data``, ``/indices``, ``/indptr``.
     """
 
@@ -63,7 +63,7 @@ def lower(network: IntegerNetwork) -> Lowered:
     arrays: dict[str, NDArray[np.int32]] = {}
     populations, connections = [], []
     for p in network.populations:
-        vth = MAX_VTH if p.vth is None else p.vth
+        vth = THRESHOLD_LIMIT if p.vth is None else p.vth
         arrays[f"bias/{p.name}"] = np.broadcast_to(p.bias, p.shape).reshape(-1).astype(np.int32)
         scalars = {"du": p.du, "dv": p.dv, "vth": vth, "bias_exp": p.bias_exp, "depth": depth[p.name]}
         populations.append({"name": p.name, "neurons": p.size, **scalars})
@@ -95,7 +95,8 @@ def _connection(
         "kind": "sparse" if isinstance(s.operation, Conv1d) else "dense",
         "shape": [p.size, sources],
         "weight_exp": s.operation.weight_exp,
-        "message_bits": message_bits(*sent_range(network, s.source)),
+        "sign_mode": sign_mode(s.operation.weight),
+        "message_bits": message_bits(*sent_ranges(network)[s.source]),
         "source": s.source,
         "branch": branch,
         "target": p.name,
@@ -162,7 +163,7 @@ def _wanted(network: IntegerNetwork, trace: bool) -> list[list[str]]:
             wanted.add(("v", p.name))
         if trace:
             wanted.add(("u", p.name))
-        if population_bounds(network, p).drive > ONE_WRAP:
+        if guards(network, p).drive > ONE_WRAP:
             sources = {s.source for s in p.synapses} - {port.name for port in network.inputs}
             wanted |= {("spikes", source) for source in sources}
     return [list(pair) for pair in sorted(wanted)]
@@ -206,7 +207,7 @@ def _require_sound(
 ) -> None:
     """A leaky integrator must not have fired, and no current may have left what one wrap brings back."""
     for p in network.populations:
-        if population_bounds(network, p).drive > ONE_WRAP:
+        if guards(network, p).drive > ONE_WRAP:
             peak = _peak_drive(network, p, inputs, shaped)
             if peak > ONE_WRAP:
                 raise GraphError(
@@ -215,8 +216,8 @@ def _require_sound(
                 )
         if p.vth is None and shaped["spikes", p.name].any():
             raise GraphError(
-                f"target 'loihi': the leaky integrator '{p.name}' exceeded {MAX_VTH << THRESHOLD_SHIFT}, Loihi's "
-                "highest threshold, and fired; lower the weight_exp of what feeds it, or give it more leak"
+                f"target 'loihi': the leaky integrator '{p.name}' exceeded {THRESHOLD_LIMIT << THRESHOLD_SHIFT}, "
+                "Loihi's highest threshold, and fired; lower the weight_exp of what feeds it, or give it more leak"
             )
 
 

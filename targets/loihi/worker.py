@@ -163,7 +163,7 @@ def _connect(
             "weight_exp": s["weight_exp"],
             "num_weight_bits": 8,
             "num_message_bits": s["message_bits"],
-            "sign_mode": SignMode.MIXED,
+            "sign_mode": SignMode[s["sign_mode"].upper()],
         }
         if s["kind"] == "sparse":
             parts = (arrays[f"{key}/data"], arrays[f"{key}/indices"], arrays[f"{key}/indptr"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from cortexcore.export.network import DECAY_ONE, THRESHOLD_SHIFT, IntegerNetwork, Population
+from cortexcore.export.network import THRESHOLD_SHIFT, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
-from cortexcore.targets.bounds import current_bound, population_bounds
+from cortexcore.targets.bounds import guards, largest_sum, sent_ranges
 from cortexcore.targets.onnx.synapses import FLOAT64_EXACT, INT32_SAFE, WRAP, digit_bits
 
 
@@ -15,20 +13,9 @@ def check(network: IntegerNetwork) -> CheckReport:
     ports = {port.name for port in network.inputs}
     problems: list[Problem] = []
     for p in network.populations:
-        problems += _parameters(network, p)
         for s in p.synapses:
-            if digit_bits(s.operation) == 0:
-                problems.append(
-                    Problem(s.name, "its weights add up to more than float32 holds exactly", "split the layer in two")
-                )
-            elif current_bound(network, s) << THRESHOLD_SHIFT > FLOAT64_EXACT:
-                problems.append(
-                    Problem(s.name, f"weight_exp {s.operation.weight_exp} lifts its sums over 2^53", "lower weight_exp")
-                )
-            if s.recurrent and s.source in ports:
-                problems.append(
-                    Problem(s.name, "a recurrent connection reads an input", "send the input one step later instead")
-                )
+            problems += _synapses(network, s, ports)
+        problems += _population(network, p)
     taken = ports | {f"{k}/{p.name}" for p in network.populations for k in ("spikes", "u", "v")}
     problems += [
         Problem(o.name, "an output has the name of an input or a trace", "rename the output")
@@ -38,15 +25,21 @@ def check(network: IntegerNetwork) -> CheckReport:
     return CheckReport("onnx", tuple(problems))
 
 
-def _parameters(network: IntegerNetwork, p: Population) -> list[Problem]:
+def _synapses(network: IntegerNetwork, s: Synapses, ports: set[str]) -> list[Problem]:
     problems = []
-    if not (0 <= p.du < DECAY_ONE and 0 <= p.dv <= DECAY_ONE):
-        problems.append(Problem(p.name, f"decays du={p.du}, dv={p.dv}", "use du in 0…4095 and dv in 0…4096"))
-    bias = int(np.abs(p.bias.astype(np.int64)).max(initial=0)) * 2.0**p.bias_exp
-    if bias > INT32_SAFE:
-        problems.append(Problem(p.name, f"a bias of {bias:.0f} exceeds 2^30", "lower bias_exp"))
-    if p.vth is not None and abs(p.vth) << THRESHOLD_SHIFT > INT32_SAFE:
-        problems.append(Problem(p.name, f"threshold {p.vth} exceeds 2^24", "lower vth"))
-    if not problems and len(p.synapses) * WRAP > INT32_SAFE and population_bounds(network, p).drive > INT32_SAFE:
-        problems.append(Problem(p.name, f"{len(p.synapses)} connections overflow int32", "use at most 64 connections"))
+    if digit_bits(s.operation) == 0:
+        problems.append(Problem(s.name, "its weights add up to more than float32 holds", "split the layer in two"))
+    largest = largest_sum(s.operation, sent_ranges(network)[s.source])
+    if max(largest, largest * 2.0**s.operation.weight_exp) * 2**THRESHOLD_SHIFT > FLOAT64_EXACT:
+        problems.append(Problem(s.name, "its sums exceed 2^53", "narrow the input's range or lower weight_exp"))
+    if s.recurrent and s.source in ports:
+        problems.append(Problem(s.name, "a recurrent connection reads an input", "send that input one step later"))
     return problems
+
+
+def _population(network: IntegerNetwork, p: Population) -> list[Problem]:
+    """Currents that can leave int32 arrive modulo 2^24 each; only so many of them add up in int32."""
+    most = INT32_SAFE // WRAP
+    if len(p.synapses) > most and guards(network, p).drive > INT32_SAFE:
+        return [Problem(p.name, f"{len(p.synapses)} connections overflow int32", f"use at most {most} connections")]
+    return []

@@ -16,7 +16,7 @@ import numpy as np
 
 from cortexcore.export.integer import computing_order
 from cortexcore.export.network import InputPort, IntegerNetwork, Population, Synapses
-from cortexcore.targets.bounds import Bounds, population_bounds
+from cortexcore.targets.bounds import Guards, guards
 from cortexcore.targets.onnx.build import Build, finish, value
 from cortexcore.targets.onnx.neuron import (
     States,
@@ -59,7 +59,7 @@ def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
     states: dict[str, States] = {}
     for p in network.populations:
         drive = _emit_drive(b, network, p, p.synapses, sent, before, lead)
-        states[p.name] = _emit_neurons(b, p, population_bounds(network, p), drive, before[p.name])
+        states[p.name] = _emit_neurons(b, p, guards(network, p), drive, before[p.name])
         sent[p.name] = states[p.name].sent
     outputs = _emit_outputs(b, network, states, lead)
     for kind, name, dtype, n in slots:
@@ -94,11 +94,11 @@ def _emit_group(
     currents: dict[str, str] = {}
     scanned: list[str] = []
     for p in group:
-        bounds = population_bounds(network, p)
+        needed = guards(network, p)
         outer = tuple(s for s in p.synapses if s.source not in inside)
         drive = _emit_drive(b, network, p, outer, sent, {}, lead)
         if len(outer) == len(p.synapses) and not keeps_current(p):
-            currents[p.name] = emit_current_state(b, p, bounds, drive, None)
+            currents[p.name] = emit_current_state(b, p, needed, drive, None)
             drive = pushes[p.name] = emit_push(b, p, currents[p.name])
         scanned.append(drive)
     slots = [slot for slot in state_slots(network) if slot[1] in inside]
@@ -111,13 +111,13 @@ def _emit_group(
     for p in group:
         drive = b.name(f"drive/{p.name}")
         body_inputs.append(value(drive, "int32", ["B", p.size]))
-        bounds = population_bounds(network, p)
+        needed = guards(network, p)
         if p.name in pushes:
-            results[p.name] = emit_voltage(body, p, bounds, drive, before[p.name])
+            results[p.name] = emit_voltage(body, p, needed, drive, before[p.name])
         else:
             inner = tuple(s for s in p.synapses if s.source in inside)
             drive = _emit_drive(body, network, p, inner, inner_sent, before, inner_lead, drive)
-            results[p.name] = _emit_neurons(body, p, bounds, drive, before[p.name])
+            results[p.name] = _emit_neurons(body, p, needed, drive, before[p.name])
         inner_sent[p.name] = results[p.name].sent
     return _emit_scan(b, body, group, slots, scanned, body_inputs, results, currents, batch)
 
@@ -172,7 +172,7 @@ def _emit_drive(
 ) -> str:
     """Σ a·2^6 over ``synapses``, added to ``start``."""
     parts = [start] if start is not None else []
-    whole = population_bounds(network, p).drive <= INT32_SAFE
+    whole = guards(network, p).drive <= INT32_SAFE
     for s in synapses:
         source = before[s.source].sent if s.recurrent else sent[s.source]
         parts.append(emit_current(b, network, s, source, lead, whole))
@@ -185,9 +185,9 @@ def _emit_drive(
     return total
 
 
-def _emit_neurons(b: Build, p: Population, bounds: Bounds, drive: str, before: States) -> States:
-    u = emit_current_state(b, p, bounds, drive, before.u)
-    return replace(emit_voltage(b, p, bounds, emit_push(b, p, u), before), u=u)
+def _emit_neurons(b: Build, p: Population, needed: Guards, drive: str, before: States) -> States:
+    u = emit_current_state(b, p, needed, drive, before.u)
+    return replace(emit_voltage(b, p, needed, emit_push(b, p, u), before), u=u)
 
 
 def _emit_outputs(b: Build, network: IntegerNetwork, states: Mapping[str, States], lead: Lead) -> list[Any]:

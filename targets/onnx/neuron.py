@@ -12,7 +12,7 @@ import numpy as np
 
 from cortexcore.export.integer import shift
 from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Population
-from cortexcore.targets.bounds import Bounds
+from cortexcore.targets.bounds import Guards
 from cortexcore.targets.onnx.build import Build
 
 
@@ -40,12 +40,12 @@ def delays_reset(p: Population) -> bool:
     return p.vth is not None and p.reset == "subtract" and p.reset_delay
 
 
-def emit_current_state(b: Build, p: Population, bounds: Bounds, drive: str, before: str | None) -> str:
+def emit_current_state(b: Build, p: Population, needed: Guards, drive: str, before: str | None) -> str:
     """u from the drive Σ a·2^6 (int32) and, where u outlives a step, u of the step before."""
     total = drive
     if before is not None:
         total = b.node("Add", [drive, _emit_decay(b, before, DECAY_ONE - p.du - 1)])
-    if not bounds.may_wrap:
+    if not needed.may_wrap:
         return total
     limit = b.constant(np.array(STATE_LIMIT + 1, np.int32))
     below = b.node("Sub", [limit, total])
@@ -58,7 +58,7 @@ def emit_push(b: Build, p: Population, u: str) -> str:
     return b.node("Add", [u, b.constant(bias, f"bias/{p.name}")]) if bias.any() else u
 
 
-def emit_voltage(b: Build, p: Population, bounds: Bounds, push: str, before: States) -> States:
+def emit_voltage(b: Build, p: Population, needed: Guards, push: str, before: States) -> States:
     """v and spikes from the push u + bias and the states of the step before."""
     v = push
     if p.dv < DECAY_ONE:
@@ -67,7 +67,7 @@ def emit_voltage(b: Build, p: Population, bounds: Bounds, push: str, before: Sta
     level = b.constant(np.array(threshold, np.int32))
     if delays_reset(p) and before.spikes is not None:
         v = b.node("Sub", [v, b.node("Mul", [b.cast(before.spikes, "int32"), level])])
-    if bounds.may_clip:
+    if needed.may_clip:
         v = b.node("Clip", [v, *(b.constant(np.array(x, np.int32)) for x in (-STATE_LIMIT, STATE_LIMIT))])
     if p.vth is None:
         return States(v)

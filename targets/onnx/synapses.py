@@ -1,7 +1,7 @@
 """Currents in ONNX: float32 GEMMs and convolutions that a static bound proves exact.
 
-Float32 holds every integer up to 2^24, so a sum of products is exact in whatever order it runs while
-Σ|w|·max|s| ≤ 2^24. Sources that exceed this are split into digits small enough, one product per digit, and put
+Float32 holds every integer up to 2^24, so a sum of products is exact in whatever order it runs while no part of it
+can exceed 2^24. Sources that exceed this are split into digits small enough, one product per digit, and put
 together again in float64. Only the current modulo 2^18 can matter, since u wraps to 24 bits after a shift by 6.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Operation, Synapses
-from cortexcore.targets.bounds import row_sum, sent_range
+from cortexcore.targets.bounds import largest_sum, sent_ranges
 from cortexcore.targets.onnx.build import Build
 
 FLOAT32_EXACT = 2**24
@@ -43,8 +43,8 @@ def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.i
 
 def digit_bits(operation: Operation) -> int:
     """Bits of a source value for which the sum stays exact in float32; 0 where not even one bit does."""
-    total = max(1, row_sum(operation) >> stored_weight(operation)[1])
-    return (FLOAT32_EXACT // total).bit_length() - 1 if total <= FLOAT32_EXACT // 2 else 0
+    one = max(1, largest_sum(operation, (-1, 1)) >> stored_weight(operation)[1])
+    return (FLOAT32_EXACT // one).bit_length() - 1 if one <= FLOAT32_EXACT // 2 else 0
 
 
 def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead, whole: bool) -> str:
@@ -57,8 +57,8 @@ def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: 
     operation = synapses.operation
     k = stored_weight(operation)[1]
     shift = operation.weight_exp + k
-    low, high = sent_range(network, synapses.source)
-    if max(abs(low), abs(high)) * (row_sum(operation) >> k) <= FLOAT32_EXACT:
+    sent = sent_ranges(network)[synapses.source]
+    if largest_sum(operation, sent) >> k <= FLOAT32_EXACT:
         total = _emit_sum(b, network, synapses, b.cast(source, "float32"), lead)
         kind = "float32"
     else:
@@ -79,7 +79,7 @@ def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: 
 def _emit_digits(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead) -> str:
     """The sum in float64: source = Σ digit_k·2^(bits·k), all digits non-negative but the last."""
     bits = digit_bits(synapses.operation)
-    most = max(map(abs, sent_range(network, synapses.source)))
+    most = max(map(abs, sent_ranges(network)[synapses.source]))
     rest = b.cast(source, "float64")
     base = b.constant(np.array(2.0**bits))
     parts: list[str] = []

@@ -1,0 +1,244 @@
+"""Networks that every target must reproduce, one per thing that could go wrong, and random inputs for them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from cortexcore.export.network import (
+    Conv1d,
+    Dense,
+    InputPort,
+    IntegerNetwork,
+    Operation,
+    OutputPort,
+    Population,
+    Synapses,
+)
+
+T, B = 5, 3
+
+
+class Zoo:
+    """Builds networks from a seeded generator, so that each test's network and inputs are its own and repeat."""
+
+    def __init__(self, name: str) -> None:
+        self.rng = np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big"))
+
+    def weights(self, *shape: int, bits: int = 8) -> np.ndarray:
+        half = 2 ** (bits - 1)
+        return (self.rng.integers(-half, half, shape) * 2 ** (9 - bits)).astype(np.int32)
+
+    def population(
+        self, name: str, shape: tuple[int, ...], *synapses: tuple[str, Operation], bias: int = 0, **changes: object
+    ) -> Population:
+        mantissa = self.rng.integers(-bias, bias + 1, shape).astype(np.int32) if bias else np.zeros((), np.int32)
+        named = tuple(Synapses(f"{source}_{name}_{i}", source, op) for i, (source, op) in enumerate(synapses))
+        return replace(Population(name, shape, named, 4095, 400, 600, mantissa), **changes)
+
+    def inputs(self, network: IntegerNetwork, steps: int = T, batch: int = B) -> dict[str, np.ndarray]:
+        return {
+            port.name: self.rng.integers(port.low, port.high + 1, (steps, batch, *port.shape))
+            for port in network.inputs
+        }
+
+
+def network(ports: list[InputPort], populations: list[Population], *outputs: tuple[str, str]) -> IntegerNetwork:
+    ends = tuple(OutputPort(name, source) for name, source in outputs)
+    return IntegerNetwork(tuple(ports), tuple(populations), ends, 1e-3, {"classes": ["N", "V"]})
+
+
+GRADED = InputPort("x", (12,), -127, 127)
+WINDOW = InputPort("window", (2, 30), -127, 127)
+RHYTHM = InputPort("rhythm", (6,), -127, 127)
+SPIKES = InputPort("x", (12,), 0, 1)
+
+
+def dense(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12)))),
+        z.population("b", (7,), ("a", Dense(z.weights(7, 20), 2))),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def spikes_in(z: Zoo) -> IntegerNetwork:
+    return network([SPIKES], [z.population("a", (20,), ("x", Dense(z.weights(20, 12), 1)))], ("y", "a"))
+
+
+def one_step(z: Zoo) -> IntegerNetwork:
+    return dense(z)
+
+
+def conv(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("c1", (4, 14), ("window", Conv1d(z.weights(4, 1, 5), -3, stride=2, padding=1, groups=2)), bias=90),
+        z.population("c2", (6, 10), ("c1", Conv1d(z.weights(6, 4, 3), 0, dilation=2))),
+        z.population("d", (5,), ("c2", Dense(z.weights(5, 60)))),
+    ]
+    return network([WINDOW], p, ("y", "d"))
+
+
+def odd_stride(z: Zoo) -> IntegerNetwork:
+    p = [z.population("c", (3, 9), ("window", Conv1d(z.weights(3, 2, 4), -2, stride=4, padding=3)))]
+    return network([WINDOW], p, ("y", "c"))
+
+
+def cuba(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12), -3)), du=900, dv=120),
+        z.population("b", (9,), ("a", Dense(z.weights(9, 20))), du=0, dv=4095, vth=300),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def two_depths(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("c", (4, 15), ("window", Conv1d(z.weights(4, 2, 3), -3, stride=2, padding=1))),
+        z.population("d", (10,), ("c", Dense(z.weights(10, 60))), ("rhythm", Dense(z.weights(10, 6), -2)), bias=300),
+        z.population("r", (4,), ("d", Dense(z.weights(4, 10))), vth=None, dv=200),
+    ]
+    return network([WINDOW, RHYTHM], p, ("y", "r"))
+
+
+def biases(z: Zoo) -> IntegerNetwork:
+    """Large biases fire neurons before their first input arrives, where a target runs them too early."""
+    p = [
+        z.population("a", (16,), ("x", Dense(z.weights(16, 12), -4)), bias=4000, bias_exp=5),
+        z.population("b", (8,), ("a", Dense(z.weights(8, 16))), bias=4000, bias_exp=7, dv=0),
+        z.population("c", (8,), ("b", Dense(z.weights(8, 8))), bias=2000, bias_exp=4, du=2000),
+    ]
+    return network([GRADED], p, ("y", "c"))
+
+
+def readout(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12)))),
+        z.population("r", (4,), ("a", Dense(z.weights(4, 20), -1)), vth=None, dv=0, bias=50),
+    ]
+    return network([GRADED], p, ("y", "r"), ("hidden", "a"))
+
+
+def four_bits(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12, bits=4)))),
+        z.population("b", (7,), ("a", Dense(z.weights(7, 20, bits=2), 3))),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def one_sign(z: Zoo) -> IntegerNetwork:
+    """All weights of one sign, and −256 among them, which sign modes could clip."""
+    negative = -np.abs(z.weights(9, 20)).astype(np.int32)
+    negative[0, :3] = -256
+    p = [
+        z.population("a", (20,), ("x", Dense(np.abs(z.weights(20, 12)).clip(0, 254).astype(np.int32)))),
+        z.population("b", (9,), ("a", Dense(negative)), bias=3000, bias_exp=3),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def recurrent(z: Zoo) -> IntegerNetwork:
+    loop = Synapses("loop", "b", Dense(z.weights(14, 14)), recurrent=True)
+    b = z.population("b", (14,), ("a", Dense(z.weights(14, 20))), bias=2000, bias_exp=4)
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12)))),
+        replace(b, synapses=(*b.synapses, loop)),
+        z.population("r", (3,), ("b", Dense(z.weights(3, 14))), vth=None, dv=300),
+    ]
+    return network([GRADED], p, ("y", "r"))
+
+
+def recurrent_pair(z: Zoo) -> IntegerNetwork:
+    back = Synapses("back", "b", Dense(z.weights(20, 14)), recurrent=True)
+    a = z.population("a", (20,), ("x", Dense(z.weights(20, 12))), du=1500)
+    p = [replace(a, synapses=(*a.synapses, back)), z.population("b", (14,), ("a", Dense(z.weights(14, 20))))]
+    return network([GRADED], p, ("y", "b"))
+
+
+def subtract(z: Zoo) -> IntegerNetwork:
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12))), reset="subtract"),
+        z.population("b", (9,), ("a", Dense(z.weights(9, 20))), reset="subtract", reset_delay=True),
+        z.population("c", (9,), ("b", Dense(z.weights(9, 9))), reset="subtract", reset_delay=True, dv=0, du=100),
+    ]
+    return network([GRADED], p, ("y", "c"))
+
+
+def odd_weights(z: Zoo) -> IntegerNetwork:
+    """Layers of one sign use all 8 bits: odd magnitudes up to 255."""
+    up, down = z.rng.integers(0, 256, (20, 12)), -z.rng.integers(0, 256, (9, 20))
+    p = [
+        z.population("a", (20,), ("x", Dense(up.astype(np.int32)))),
+        z.population("b", (9,), ("a", Dense(down.astype(np.int32), 1)), bias=4000, bias_exp=6),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def wraps_once(z: Zoo) -> IntegerNetwork:
+    """Currents just beyond 24 bits, and voltages at their clip."""
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12))), du=100, dv=0, vth=110000),
+        z.population("b", (9,), ("a", Dense(z.weights(9, 20), 5)), du=3, dv=1, vth=30000),
+    ]
+    return network([replace(GRADED, low=-200, high=200)], p, ("y", "b"))
+
+
+def wraps_often(z: Zoo) -> IntegerNetwork:
+    """Sums far beyond 2^24 and currents far beyond 24 bits: 30-bit inputs, exponents, a read-back leaky integrator."""
+    wide = InputPort("x", (12,), -(2**30), 2**30 - 1)
+    loop = Synapses("loop", "r", Dense(z.weights(6, 6), -8), recurrent=True)
+    r = z.population("r", (6,), ("c", Dense(z.weights(6, 24), 7)), vth=None, du=50)
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12), 3)), bias=4096, bias_exp=7),
+        z.population("c", (4, 6), ("v", Conv1d(z.weights(4, 2, 3), 1, stride=2)), du=700, vth=50000),
+        replace(r, synapses=(*r.synapses, loop)),
+    ]
+    return network([wide, InputPort("v", (2, 13), -(2**27), 2**27)], p, ("y", "a"), ("r", "r"))
+
+
+ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
+    f.__name__: f
+    for f in (
+        dense,
+        spikes_in,
+        one_step,
+        conv,
+        odd_stride,
+        cuba,
+        two_depths,
+        biases,
+        readout,
+        four_bits,
+        one_sign,
+        recurrent,
+        recurrent_pair,
+        subtract,
+        odd_weights,
+        wraps_once,
+        wraps_often,
+    )
+}
+
+
+@pytest.fixture(params=sorted(ZOO))
+def animal(request: pytest.FixtureRequest) -> tuple[str, IntegerNetwork, dict[str, np.ndarray]]:
+    """A network's name, the network, and inputs for it."""
+    zoo = Zoo(request.param)
+    built = ZOO[request.param](zoo)
+    return request.param, built, zoo.inputs(built, steps=1 if request.param == "one_step" else T)
+
+
+@pytest.fixture
+def build() -> Callable[[str], tuple[Zoo, IntegerNetwork]]:
+    """Any of the networks by name, and the generator to draw inputs for it from."""
+
+    def make(name: str) -> tuple[Zoo, IntegerNetwork]:
+        zoo = Zoo(name)
+        return zoo, ZOO[name](zoo)
+
+    return make
