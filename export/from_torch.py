@@ -73,7 +73,7 @@ def from_torch(
         walk.visit(fx_node)
     if walk.problems:
         raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(walk.problems))
-    nodes, edges = _reachable(walk.nodes, walk.edges)
+    nodes, edges = _reachable(walk)
     return Graph(nodes, edges, float(dt_s), "euler", dict(metadata or {}))
 
 
@@ -95,6 +95,8 @@ class _Walk:
     nodes: dict[str, Node] = field(default_factory=dict)
     edges: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    folded: dict[str, str] = field(default_factory=dict)
+    """Name of a batch normalisation → name of the layer it was folded into."""
     values: dict[Any, Any] = field(default_factory=dict)
     """fx node → _Signal, constant array, ``("neuron", fx node)`` of a tuple-valued neuron; absent after a refusal."""
 
@@ -143,7 +145,7 @@ class _Walk:
             raise Refusal(
                 "is called with its state (let it keep its state: init_hidden=True, and pass the input alone)"
             )
-        if isinstance(module, torch.nn.Dropout | torch.nn.Dropout1d | torch.nn.Identity):
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd | torch.nn.Identity):
             if not blind:
                 self.values[fx_node] = self._signal(fx_node.args[0])
             return
@@ -159,6 +161,7 @@ class _Walk:
             before = signal.sources[0] if len(signal.sources) == 1 else ""
             folded = fold_batch_norm(module, self.nodes[before] if before else Flatten(()))
             sources = [a for a, b in self.edges if b == before]
+            self.folded[name] = before
             self.values[fx_node] = self._add(name, folded, sources, signal.shape)
         else:
             node = layer(module, signal.shape)
@@ -296,11 +299,14 @@ def _sample_shapes(traced: Any, sample_inputs: Any) -> dict[str, Shape]:
     return shapes
 
 
-def _reachable(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]]) -> tuple[dict[str, Node], Any]:
-    """The inputs and all that an output depends on; what nothing reads is left out."""
-    needed = {name for name, node in nodes.items() if isinstance(node, Output)}
-    for source, destination in reversed(edges):
+def _reachable(walk: _Walk) -> tuple[dict[str, Node], tuple[tuple[str, str], ...]]:
+    """The inputs and all that an output depends on; a layer with folded batch normalisation keeps the layer's name."""
+    needed = {name for name, node in walk.nodes.items() if isinstance(node, Output)}
+    for source, destination in reversed(walk.edges):
         if destination in needed:
             needed.add(source)
-    kept = {name: node for name, node in nodes.items() if name in needed or isinstance(node, Input)}
-    return kept, tuple((a, b) for a, b in edges if a in kept and b in kept)
+    kept = [name for name, node in walk.nodes.items() if name in needed or isinstance(node, Input)]
+    named = {name: name for name in kept}
+    named |= {norm: layer for norm, layer in walk.folded.items() if norm in named and layer not in named}
+    nodes = {named[name]: walk.nodes[name] for name in kept}
+    return nodes, tuple((named[a], named[b]) for a, b in walk.edges if a in named and b in named)

@@ -33,7 +33,7 @@ class QuantizationConfig:
     scale: ScaleChoice = "max"
     percentile: float = 99.9
     margin: float = 2.0
-    threshold_levels: int = 1024
+    threshold_levels: int = 256
 
     def __post_init__(self) -> None:
         problems = [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cortexcore.errors import DataError, QuantizationError
 from cortexcore.export.graph import Graph
-from cortexcore.export.network import IntegerNetwork
+from cortexcore.export.network import IntegerNetwork, Population
 from cortexcore.export.report.accuracy import accuracy
 from cortexcore.export.report.agreement import compare
 from cortexcore.export.report.report import LayerFigures, PopulationFigures, QuantizationReport
@@ -33,7 +33,7 @@ def static_report(network: IntegerNetwork) -> QuantizationReport:
         raise QuantizationError("the network does not say how it was quantized; quantize its float graph again")
     populations = tuple(_population(network, p.name, said["populations"][p.name]) for p in network.populations)
     layers = [layer for p in populations for layer in p.layers]
-    biases = sum(p.size if p.bias.ndim else 1 for p in network.populations)
+    biases = sum(_biases(p) for p in network.populations)
     return QuantizationReport(
         scheme=said["scheme"],
         config=said["config"],
@@ -88,6 +88,15 @@ def evaluate_report(
         },
         accuracy=judged,
     )
+
+
+def _biases(population: Population) -> int:
+    """How many biases a population has: one, one per channel of a convolution, or one per neuron."""
+    bias = population.bias
+    if not bias.ndim:
+        return 1
+    rows = bias.reshape(len(bias), -1)
+    return len(rows) if bool(np.all(rows == rows[:, :1])) else bias.size
 
 
 def _population(network: IntegerNetwork, name: str, said: Mapping[str, Any]) -> PopulationFigures:

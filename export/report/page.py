@@ -185,8 +185,8 @@ def _populations(report: QuantizationReport) -> Section:
 
 def _bars(names: list[str], series: list[list[float]], labels: list[str], axis: str) -> str:
     """Horizontal bars, one group per name."""
-    width = 0.8 / len(series)
-    figure, axes = new_figure(height=0.7 + 0.42 * len(names) * max(1.0, 0.7 * len(series)))
+    width = 0.7 / len(series)
+    figure, axes = new_figure(height=0.8 + 0.34 * len(names) * max(1.0, 0.75 * len(series)))
     with house_style():
         for i, (values, label) in enumerate(zip(series, labels, strict=True)):
             places = [k + (i - (len(series) - 1) / 2) * width for k in range(len(names))]
@@ -198,7 +198,7 @@ def _bars(names: list[str], series: list[list[float]], labels: list[str], axis: 
         axes.set_xlabel(axis)
         axes.margins(x=0.08)
         if len(series) > 1:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.18), ncols=len(series))
+            figure.legend(loc="outside upper right", ncols=len(series))
     return figure_svg(figure, "")
 
 

@@ -115,7 +115,8 @@ class QuantizationReport:
     Attributes:
         scheme, config, inputs: as in the network's ``metadata["quantization"]``.
         populations: per population and layer.
-        bytes_before, bytes_after: parameters as float32, and weights packed at their bits with 2 bytes per bias.
+        bytes_before, bytes_after: parameters as float32, and weights packed at their bits with 2 bytes per bias;
+            a bias that a channel shares counts once.
         steps, inferences: of the data behind the agreement; 0 without data.
         data: what those inputs were, in words.
         decisions_equal: output → share of inferences with the same argmax (an LI's v at the last step, or

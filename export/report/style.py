@@ -12,14 +12,14 @@ CSS = """
 :root { color-scheme: light; }
 * { box-sizing: border-box; }
 body { margin: 0; background: #f4f6f8; color: #1d2733; line-height: 1.5;
-  font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 15px/1.55 -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", "DejaVu Sans", Arial, sans-serif; }
 main { max-width: 1080px; margin: 0 auto; padding: 36px 24px 48px; }
 header { margin-bottom: 24px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -0.01em; }
 h2 { font-size: 18px; margin: 0 0 12px; }
-.subtitle { color: #5d6b7a; margin: 0; max-width: 75ch; }
+.subtitle { color: #5d6b7a; margin: 0; max-width: 110ch; }
 section { background: #ffffff; border: 1px solid #dfe4ea; border-radius: 10px; padding: 20px 24px; margin: 0 0 18px; }
-.note { color: #5d6b7a; font-size: 13.5px; max-width: 85ch; margin: 12px 0 0; }
+.note { color: #5d6b7a; font-size: 13.5px; max-width: 120ch; margin: 12px 0 0; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 14px; margin: 0; }
 .facts div { border-left: 3px solid #1f6f8b; padding: 2px 0 2px 12px; }
 .facts dt { color: #5d6b7a; font-size: 13px; }
@@ -35,7 +35,7 @@ th.number, td.number { text-align: right; white-space: nowrap; }
 caption { caption-side: bottom; text-align: left; color: #5d6b7a; font-size: 13px; padding-top: 8px; }
 figure { margin: 0 0 8px; }
 figure svg { max-width: 100%; height: auto; display: block; }
-figcaption { color: #5d6b7a; font-size: 13.5px; margin-top: 6px; max-width: 85ch; }
+figcaption { color: #5d6b7a; font-size: 13.5px; margin-top: 6px; max-width: 120ch; }
 footer { color: #5d6b7a; font-size: 12.5px; }
 code { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 @media print {
