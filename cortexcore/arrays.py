@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import DataError
+from cortexcore.export.files import replacing
 from cortexcore.targets.base import Result
 
 Arrays = dict[str, NDArray[Any]]
@@ -77,21 +76,6 @@ def result_arrays(result: Result, batched: bool) -> Arrays:
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write an .npz file, whole or not at all."""
-    write_whole(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
-
-
-def write_whole(path: Path, write: Any) -> None:
-    """Call ``write(binary file)`` on a temporary file beside ``path``, then rename it. DataError where it cannot."""
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            Path(temporary).chmod(0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"cannot write '{path}': {error.strerror or error}") from error
+    """Write an .npz file, whole or not at all; ``path`` is taken as it is, whatever its suffix."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)

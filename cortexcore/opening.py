@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cortexcore.errors import GraphError
-from cortexcore.export.graph import Graph
+from cortexcore.export.graph import Discretization, Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.nir_io import load_graph_file
+from cortexcore.export.nodes import Reset
 from cortexcore.runtime.bundle import Bundle, load_bundle
 from cortexcore.targets.registry import get_target
 
@@ -49,7 +50,7 @@ class Opened:
 
 
 def open_model(
-    path: Path, dt_s: float | None = None, reset: str | None = None, discretization: str | None = None
+    path: Path, dt_s: float | None = None, reset: Reset | None = None, discretization: Discretization | None = None
 ) -> Opened:
     """Open a bundle (folder or .zip) or a NIR file, float or integer.
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import DataError
+from cortexcore.runtime.frontend import FrontEnd, FrontEndConfig
+from cortexcore.runtime.frontend.encoder import encode_beats
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +35,7 @@ class Source:
     labels: tuple[str, ...]
 
 
-def recording_source(
-    record: str, data: Path | None, start_s: float = 0.0, duration_s: float | None = None
-) -> Source:
+def recording_source(record: str, data: Path | None, start_s: float = 0.0, duration_s: float | None = None) -> Source:
     """A MIT-BIH record as a wearable would send it, or a stretch of it.
 
     Raises:
@@ -72,6 +72,16 @@ def synthetic_source(duration_s: float, seed: int = 1) -> Source:
     ecg = synthetic_ecg(duration_s, seed=seed)
     what = f"synthetic ECG, {duration_s:g} s, seed {seed}"
     return Source(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, what, ecg.beats, ecg.labels)
+
+
+def beat_inputs(source: Source, front_end: FrontEndConfig, steps: int) -> dict[str, NDArray[np.int8]]:
+    """Every beat that the front end finds, as network input: name → [steps, beats, *shape].
+
+    Raises:
+        DataError: there is no beat in it.
+    """
+    engine = FrontEnd(front_end, source.gain_per_mv, source.rate_hz)
+    return encode_beats([*engine.push(source.counts), *engine.flush()], steps)
 
 
 def _clock(seconds: float) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from cortexcore.errors import BundleError
+from cortexcore.export.files import write_text
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.nir_io import read_integer_nir, read_nir, write_integer_nir, write_nir
-from cortexcore.export.report.html import write_text
 from cortexcore.runtime.frontend import FrontEndConfig
 from cortexcore.targets.registry import get_target
 
@@ -65,7 +64,9 @@ class Bundle:
     def front_end(self) -> FrontEndConfig:
         """Raises BundleError where the bundle has none (a network without ECG front end)."""
         if not self.manifest["front_end"]:
-            raise BundleError(f"the bundle '{self.name}' has no front end, so it cannot read ECG; run it with .npz input")
+            raise BundleError(
+                f"the bundle '{self.name}' has no front end, so it cannot read ECG; run it with .npz input"
+            )
         return FrontEndConfig.from_json(self.manifest["front_end"])
 
 
@@ -101,11 +102,11 @@ def save_bundle(
         _write_files(folder, network, graph, targets, name or path.stem)
         if path.suffix == ".zip":
             _zip(folder, Path(temporary) / "bundle.zip")
-            os.replace(Path(temporary) / "bundle.zip", path)
+            (Path(temporary) / "bundle.zip").replace(path)
         else:
             if path.exists():
-                os.replace(path, Path(temporary) / "old")
-            os.replace(folder, path)
+                path.replace(Path(temporary) / "old")
+            folder.replace(path)
     return path
 
 
@@ -132,9 +133,7 @@ def load_bundle(path: Path | str) -> Bundle:
     return Bundle(folder, manifest, graph, read_integer_nir(folder / "graph.int.nir"), keep)
 
 
-def _write_files(
-    folder: Path, network: IntegerNetwork, graph: Graph | None, targets: Sequence[str], name: str
-) -> None:
+def _write_files(folder: Path, network: IntegerNetwork, graph: Graph | None, targets: Sequence[str], name: str) -> None:
     write_integer_nir(network, folder / "graph.int.nir")
     if graph is not None:
         write_nir(graph, folder / "graph.nir")
@@ -221,4 +220,3 @@ def _unzip(path: Path, folder: Path) -> None:
             archive.extractall(folder)
     except (zipfile.BadZipFile, OSError) as error:
         raise BundleError(f"'{path}' is not a bundle: neither a folder nor a readable zip ({error})") from error
-

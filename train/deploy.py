@@ -15,6 +15,7 @@ from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.firmware_sim.wearable import synthetic_ecg
 from cortexcore.runtime.frontend import FrontEnd, FrontEndConfig
+from cortexcore.runtime.frontend.encoder import encode
 from cortexcore.train.checkpoint import Checkpoint
 from cortexcore.train.dataset import Beats, load_dataset
 from cortexcore.train.recordings import find_data
@@ -63,14 +64,6 @@ def deploy(
     progress(f"graph: {len(graph.nodes)} nodes")
     calibration, judged, words = _beats(checkpoint, data, progress)
     return Deployed(graph, _quantize(graph, checkpoint.steps, bits, calibration, judged, words), words)
-
-
-def encode(windows: NDArray[np.int8], rhythms: NDArray[np.int8], steps: int) -> dict[str, NDArray[np.int8]]:
-    """Many beats as network input, direct coding: ``window`` [steps, n, channels, length], ``rhythm`` [steps, n, features]."""
-    return {
-        "window": np.broadcast_to(windows, (steps, *windows.shape)),
-        "rhythm": np.broadcast_to(rhythms, (steps, *rhythms.shape)),
-    }
 
 
 def synthetic_beats(front_end: FrontEndConfig) -> tuple[NDArray[np.int8], NDArray[np.int8]]:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from cortexcore.arrays import write_whole
 from cortexcore.cli.options import Data, Json
 from cortexcore.errors import CortexCoreError
+from cortexcore.export.files import write_text
 
+if TYPE_CHECKING:
+    from cortexcore.runtime.frontend import FrontEndConfig
+
+Classify = Callable[[NDArray[np.int8], NDArray[np.int8]], list[str]]
 Checkpoint = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint, .safetensors or .pt.")]
 
 
@@ -26,7 +33,9 @@ def train(
     data: Data = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Instead of the preset's own.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Instead of the preset's own.")] = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Checkpoint to write, .safetensors or .pt.")] = Path("model.pt"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Checkpoint to write, .safetensors or .pt.")] = Path(
+        "model.pt"
+    ),
 ) -> None:
     """Train a model from recordings."""
     from cortexcore.train.presets import train_preset
@@ -38,7 +47,9 @@ def train(
 def export(
     model: Checkpoint,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="BUNDLE", help="Folder or .zip to write.")],
-    target: Annotated[list[str] | None, typer.Option(metavar="T", help="Put this target's artifact in; repeatable.")] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="T", help="Put this target's artifact in; repeatable.")
+    ] = None,
     bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
     data: Data = None,
 ) -> None:
@@ -63,7 +74,9 @@ def evaluate(
     data: Data = None,
     split: Annotated[Literal["ds1", "ds2"] | None, typer.Option(help="A split of de Chazal.")] = None,
     records: Annotated[str | None, typer.Option(metavar="208,209", help="Records, comma-separated.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="T", help="Bundles: onnx if not said; checkpoints: PyTorch.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="T", help="Bundles: onnx if not said; checkpoints: PyTorch.")
+    ] = None,
     detector: Annotated[Literal["own", "reference"], typer.Option(help="Who finds the beats.")] = "own",
     json_: Json = None,
     annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Write WFDB annotations there.")] = None,
@@ -74,12 +87,37 @@ def evaluate(
 
     if (split is None) == (records is None):
         raise CortexCoreError("evaluate needs either --split ds1|ds2 or --records, e.g. --records 208,209")
-    names = list(split_records(split)) if split else [name.strip() for name in (records or "").split(",") if name.strip()]
+    names = (
+        list(split_records(split)) if split else [name.strip() for name in (records or "").split(",") if name.strip()]
+    )
     if not names:
         raise CortexCoreError("--records names no record; write for example --records 208,209")
     front_end, classify, what = _classifier(model, target)
-    evaluation = run_evaluation(classify, front_end, names, data, detector=detector, annotations=annotations, progress=say)
+    evaluation = run_evaluation(
+        classify, front_end, names, data, detector=detector, annotations=annotations, progress=say
+    )
     print(f"{what}\n{evaluation.to_text()}")
     if json_ is not None:
-        text = json.dumps({"model": what, **evaluation.to_json()}, indent=1)
-        write_whole(json_, lambda file: file.write(text.encode()))
+        write_text(json_, json.dumps({"model": what, **evaluation.to_json()}, indent=1))
+
+
+def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classify, str]:
+    """Front end, labels of many beats, and in words what decides."""
+    if model.suffix in (".safetensors", ".pt"):
+        from cortexcore.train.checkpoint import load_checkpoint
+        from cortexcore.train.predict import predict
+
+        if target is not None:
+            raise CortexCoreError(f"'{model}' is a checkpoint, which runs in PyTorch: export it to evaluate '{target}'")
+        checkpoint = load_checkpoint(model)
+
+        def classify(windows: NDArray[np.int8], rhythms: NDArray[np.int8]) -> list[str]:
+            return [checkpoint.classes[i] for i in predict(checkpoint.model, windows, rhythms, checkpoint.steps)]
+
+        return checkpoint.front_end, classify, f"checkpoint {model.name}, float, in PyTorch"
+    from cortexcore.runtime.bundle import load_bundle
+    from cortexcore.runtime.classifier import Classifier
+
+    bundle = load_bundle(model)
+    classifier = Classifier(bundle, target or "onnx")
+    return bundle.front_end, classifier.classify, f"bundle {bundle.name} on target {classifier.target.name}"

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from cortexcore.arrays import read_arrays, result_arrays, to_batch, write_arrays, write_whole
+from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
 from cortexcore.cli.options import Discretization, Dt, Html, Json, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError, GraphError
+from cortexcore.export.files import write_text
+
+if TYPE_CHECKING:
+    from cortexcore.opening import Opened
+
+EXAMPLE_S = 60.0
+"""Seconds of synthetic ECG to profile on where the user gives no input."""
 
 InputFile = Annotated[Path, typer.Option("--input", metavar="IN.npz", help="One array per input node, or 'x'.")]
 
@@ -21,9 +28,12 @@ def quantize(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.nir", help="Integer NIR file to write.")],
     bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
     calibration: Annotated[
-        Path | None, typer.Option(metavar="X.npz", help="Typical inputs [T, B, *shape]: ranges and the report use them.")
+        Path | None,
+        typer.Option(metavar="X.npz", help="Typical inputs, for ranges and the report."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")
+    ] = None,
     dt: Dt = None,
     reset: Reset = None,
     discretization: Discretization = None,
@@ -45,9 +55,8 @@ def quantize(
     if network.report is not None:
         Console().print(network.report.to_text(), highlight=False, markup=False)
         if report is not None:
-            html, data = network.report.to_html(), json.dumps(network.report.to_json(), indent=1)
-            write_whole(report, lambda file: file.write(html.encode()))
-            write_whole(report.with_suffix(".json"), lambda file: file.write(data.encode()))
+            write_text(report, network.report.to_html())
+            write_text(report.with_suffix(".json"), json.dumps(network.report.to_json(), indent=1))
             print(f"report: {report} and {report.with_suffix('.json')}")
     print(f"integer network: {output}")
 
@@ -74,7 +83,10 @@ def run(
     write_arrays(output, result_arrays(result, batched))
     steps, batch = next(iter(inputs.values())).shape[:2]
     rates = ", ".join(f"{name} {values.mean():.4f}" for name, values in result.spikes.items())
-    print(f"{target}: {steps} steps, batch {batch}, written to {output}" + (f"; spikes per neuron and step: {rates}" if rates else ""))
+    print(
+        f"{target}: {steps} steps, batch {batch}, written to {output}"
+        + (f"; spikes per neuron and step: {rates}" if rates else "")
+    )
 
 
 def compare(
@@ -97,8 +109,7 @@ def compare(
     comparison = compare_targets({name: opened.form_for(name) for name in target}, target, inputs)
     print(comparison.to_text())
     if json_ is not None:
-        data = json.dumps(comparison.to_json(), indent=1)
-        write_whole(json_, lambda file: file.write(data.encode()))
+        write_text(json_, json.dumps(comparison.to_json(), indent=1))
 
 
 def profile(
@@ -119,16 +130,26 @@ def profile(
     from cortexcore.targets.report import profiles_html, profiles_text
 
     opened = open_model(network, dt, reset, discretization)
-    inputs = read_arrays(input_) if input_ is not None else _example(opened.bundle)
+    inputs = read_arrays(input_) if input_ is not None else _example(opened)
     batch, _ = to_batch(inputs, opened.input_shapes())
     profiles = [compile_network(opened.form_for(name), name).profile(batch) for name in target]
     print(profiles_text(profiles))
     if json_ is not None:
-        data = json.dumps([p.to_json() for p in profiles], indent=1)
-        write_whole(json_, lambda file: file.write(data.encode()))
+        write_text(json_, json.dumps([p.to_json() for p in profiles], indent=1))
     if html is not None:
-        page = profiles_html(profiles, str(network))
-        write_whole(html, lambda file: file.write(page.encode()))
+        write_text(html, profiles_html(profiles, str(network)))
+
+
+def _example(opened: Opened) -> Arrays:
+    """Beats of synthetic ECG through the bundle's front end, and a word about it."""
+    from cortexcore.sources import beat_inputs, synthetic_source
+
+    if opened.bundle is None:
+        raise CortexCoreError(f"'{opened.path}' has no front end that could make an input: give --input IN.npz")
+    source = synthetic_source(EXAMPLE_S)
+    inputs = beat_inputs(source, opened.bundle.front_end, opened.bundle.steps)
+    print(f"input: {next(iter(inputs.values())).shape[1]} beats of {source.what}")
+    return inputs
 
 
 def _print_assumed(assumed: object) -> None:

@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
+from cortexcore.export import graph, nodes
+
 NetworkPath = Annotated[Path, typer.Argument(metavar="GRAPH.nir|BUNDLE", help="NIR file, or bundle folder or .zip.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Deployed model: folder or .zip.")]
 Dt = Annotated[
     float | None, typer.Option("--dt", metavar="S", help="Step in seconds, for a NIR file that does not say it.")
 ]
 Reset = Annotated[
-    str | None, typer.Option("--reset", metavar="zero|subtract|none", help="Reset, for a NIR file that does not say.")
+    nodes.Reset | None, typer.Option("--reset", help="Reset of the neurons, for a NIR file that does not say it.")
 ]
 Discretization = Annotated[
-    str | None,
-    typer.Option("--discretization", metavar="euler|exponential", help="For a NIR file that does not say it."),
+    graph.Discretization | None, typer.Option("--discretization", help="For a NIR file that does not say it.")
 ]
 Data = Annotated[
     Path | None,

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.demo.session import Session
-from cortexcore.errors import missing_package
+from cortexcore.export.report.html import new_figure
+from cortexcore.export.report.style import INK
 from cortexcore.runtime.frontend import UNIT_PER_MV
+from cortexcore.targets.profile import Profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,37 +22,28 @@ ROW_S = 20.0
 """Seconds of signal per row of the strip, as on paper."""
 
 
-def _figure(width: float, height: float, rows: int = 1, **options: Any) -> tuple[Figure, NDArray[Any]]:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise missing_package("matplotlib", "export", "drawing the demo's page") from error
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, 1, squeeze=False, **options)[:, 0]
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
 def ecg_strip(session: Session) -> Figure:
     """The filtered signal in rows, every beat with the network's class; a ring where the reference says otherwise."""
     rate = session.source.rate_hz
     signal = session.filtered / UNIT_PER_MV
     rows = max(1, int(np.ceil(len(signal) / rate / ROW_S)))
     low, high = np.percentile(signal, [0.05, 99.95]) if len(signal) else (-1.0, 1.0)
-    figure, axes = _figure(11, 1.55 * rows + 0.5, rows)
+    figure, axes = new_figure(11, 1.5 * rows + 0.5, rows)
+    axes = np.atleast_1d(axes)
     for row, axis in enumerate(axes):
         start = round(row * ROW_S * rate)
         piece = signal[start : start + round(ROW_S * rate)]
-        axis.plot(start / rate + np.arange(len(piece)) / rate, piece, color="#111827", linewidth=0.7)
+        axis.plot(start / rate + np.arange(len(piece)) / rate, piece, color=INK, linewidth=0.7)
         axis.set_xlim(row * ROW_S, (row + 1) * ROW_S)
         axis.set_ylim(low - 0.1 * (high - low), high + 0.35 * (high - low))
         axis.set_ylabel("mV")
     for decision in session.decisions:
         time_s = decision.beat.sample / rate
         axis = axes[min(int(time_s // ROW_S), rows - 1)]
-        colour = CLASS_COLOURS.get(decision.label, "#000000")
-        axis.text(time_s, high + 0.18 * (high - low), decision.label, color=colour, ha="center", fontsize=8, weight="bold")
+        colour = CLASS_COLOURS.get(decision.label, INK)
+        axis.text(
+            time_s, high + 0.18 * (high - low), decision.label, color=colour, ha="center", fontsize=8, weight="bold"
+        )
     axes[-1].set_xlabel("time since the stream began, s")
     return figure
 
@@ -58,7 +51,7 @@ def ecg_strip(session: Session) -> Figure:
 def rr_intervals(session: Session) -> Figure:
     """Interval to the beat before, per beat and class."""
     rate = session.source.rate_hz
-    figure, (axis,) = _figure(11, 2.2)
+    figure, axis = new_figure(11, 2.3)
     for label in CLASS_COLOURS:
         beats = [d.beat for d in session.decisions if d.label == label and d.beat.rr_ms > 0]
         if beats:
@@ -79,8 +72,7 @@ def raster(spikes: Mapping[str, NDArray[Any]], scores: NDArray[Any], classes: Se
         scores: [T, classes], the readout's membranes in integer units.
         classes: their names.
     """
-    heights = [1.0] * len(spikes) + [1.2]
-    figure, axes = _figure(5.4, 1.35 * len(heights), len(heights), sharex=True, height_ratios=heights)
+    figure, axes = new_figure(8, 1.3 * (len(spikes) + 1), len(spikes) + 1)
     for axis, (name, values) in zip(axes, spikes.items(), strict=False):
         flat = values.reshape(len(values), -1)
         step, neuron = np.nonzero(flat)
@@ -88,9 +80,27 @@ def raster(spikes: Mapping[str, NDArray[Any]], scores: NDArray[Any], classes: Se
         axis.set_ylim(-1, flat.shape[1])
         axis.set_ylabel(f"{name}\nneuron", fontsize=8)
     for index, label in enumerate(classes):
-        axes[-1].plot(scores[:, index], "o-", ms=3, color=CLASS_COLOURS.get(label, "#000000"), label=label)
+        axes[-1].plot(scores[:, index], "o-", ms=3, color=CLASS_COLOURS.get(label, INK), label=label)
     axes[-1].set_ylabel("readout v,\nunits", fontsize=8)
     axes[-1].set_xlabel("time step")
     axes[-1].legend(ncols=len(classes), frameon=False, fontsize=8, loc="upper left")
-    axes[-1].set_xticks(range(len(scores)))
+    for axis in axes:
+        axis.set_xticks(range(len(scores)))
+        axis.set_xlim(-0.5, len(scores) - 0.5)
+    return figure
+
+
+def energy_bars(profiles: Sequence[Profile]) -> Figure:
+    """Energy per inference and target where one is known, with its band; logarithmic."""
+    known = [(p.target, p.energy["total" if "total" in p.energy else "dynamic"]) for p in profiles if p.energy]
+    figure, axis = new_figure(8, 0.5 * len(known) + 0.9)
+    for row, (_, figure_) in enumerate(known):
+        low = figure_.value if figure_.low is None else figure_.low
+        high = figure_.value if figure_.high is None else figure_.high
+        error = [[max(0.0, figure_.value - low) * 1e6], [max(0.0, high - figure_.value) * 1e6]]
+        axis.barh(row, figure_.value * 1e6, xerr=error, height=0.55, capsize=3, ecolor=INK)
+    axis.set_yticks(range(len(known)), [f"{name} ({figure_.kind})" for name, figure_ in known])
+    axis.set_xscale("log")
+    axis.invert_yaxis()
+    axis.set_xlabel("energy per beat, µJ (logarithmic)")
     return figure

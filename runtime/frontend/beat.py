@@ -25,14 +25,3 @@ class Beat:
     window: NDArray[np.int8]
     rhythm: NDArray[np.int8]
     rr_ms: int
-
-    def encode(self, steps: int) -> dict[str, NDArray[np.int8]]:
-        """The network's input, direct (graded) coding: the same currents at each of ``steps`` steps.
-
-        Returns:
-            ``{"window": [steps, 1, channels, length], "rhythm": [steps, 1, features]}``
-        """
-        return {
-            "window": np.broadcast_to(self.window, (steps, 1, *self.window.shape)),
-            "rhythm": np.broadcast_to(self.rhythm, (steps, 1, *self.rhythm.shape)),
-        }

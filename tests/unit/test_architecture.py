@@ -49,14 +49,15 @@ def room_of(module: str) -> str | None:
 def violations(room: str, modules: set[str]) -> list[str]:
     """The imports among ``modules`` that a file of ``room`` may not make."""
     allowed = {room} | NARROWER.get(room, set(ROOMS[ROOMS.index(room) + 1 :]))
-    return [m for m in sorted(modules) if room_of(m) and m != "cortexcore" and not is_leaf(m) and room_of(m) not in allowed]
+    ours = [m for m in sorted(modules) if room_of(m) and m != "cortexcore" and not is_leaf(m)]
+    return [m for m in ours if room_of(m) not in allowed]
 
 
 def test_there_is_something_to_check() -> None:
     assert {room for room, _ in room_files()} == set(ROOMS)
 
 
-@pytest.mark.parametrize(("room", "path"), room_files(), ids=lambda x: str(x.relative_to(ROOT)) if isinstance(x, Path) else x)
+@pytest.mark.parametrize(("room", "path"), room_files(), ids=str)
 def test_arrows_point_down(room: str, path: Path) -> None:
     bad = violations(room, imported(path))
     assert not bad, f"{path.relative_to(ROOT)} may not import {bad}"

@@ -15,6 +15,7 @@ from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPo
 from cortexcore.runtime.bundle import load_bundle, save_bundle
 from cortexcore.runtime.classifier import Classifier
 from cortexcore.runtime.frontend import Beat, FrontEndConfig
+from cortexcore.runtime.frontend.encoder import encode_beats
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def network() -> IntegerNetwork:
 def beats(count: int) -> list[Beat]:
     rng = np.random.default_rng(7)
     return [
-        Beat(100 * i, 100 * i + 90, rng.integers(-127, 128, (2, 3)).astype(np.int8), rng.integers(-127, 128, 2).astype(np.int8), 400)
+        Beat(100 * i, 100 * i + 90, *(rng.integers(-127, 128, s).astype(np.int8) for s in ((2, 3), (2,))), rr_ms=400)
         for i in range(count)
     ]
 
@@ -55,7 +56,7 @@ def test_round_trip_keeps_every_spike(tmp_path: Path, network: IntegerNetwork, n
     bundle = load_bundle(tmp_path / name)
     assert (bundle.name, bundle.classes, bundle.steps) == ("model", ("N", "S", "V", "F"), 6)
     assert bundle.front_end == FrontEndConfig()
-    x = beats(1)[0].encode(6)
+    x = encode_beats(beats(1), 6)
     want, got = integer.run(network, x), integer.run(bundle.network, x)
     np.testing.assert_array_equal(want.spikes["hidden"], got.spikes["hidden"])
     assert want.spikes["hidden"].any()
@@ -70,7 +71,8 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, network: IntegerNet
 def test_one_by_one_and_together_decide_alike_on_both_targets(tmp_path: Path, network: IntegerNetwork) -> None:
     bundle = load_bundle(save_bundle(network, tmp_path / "m", targets=["onnx"]))
     many = beats(40)
-    together = Classifier(bundle, "onnx").classify(many)
+    windows, rhythms = np.stack([beat.window for beat in many]), np.stack([beat.rhythm for beat in many])
+    together = Classifier(bundle, "onnx").classify(windows, rhythms)
     single = [Classifier(bundle, "integer").decide(beat).label for beat in many]
     assert together == single
     assert len(set(single)) > 1
