@@ -24,7 +24,7 @@ def quantity(value: float, unit: str) -> str:
     if unit in _PREFIXED and value:
         scale, prefix = next((p for p in _PREFIXES if abs(value) >= p[0]), _PREFIXES[-1])
         return f"{value / scale:.3g} {prefix}{unit}"
-    number = f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+    number = f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.4g}"
     return f"{number} {unit}"
 
 

@@ -31,7 +31,9 @@ from cortexcore.targets.onnx.synapses import INT32_SAFE, Lead, emit_current
 
 def input_dtype(port: InputPort) -> str:
     """The smallest signed integer type that holds the port's range."""
-    return str(np.promote_types(np.min_scalar_type(port.low), np.min_scalar_type(-max(port.high, 1) - 1)))
+    types = (np.int8, np.int16, np.int32)
+    fitting = (t for t in types if np.iinfo(t).min <= port.low and port.high <= np.iinfo(t).max)
+    return np.dtype(next(fitting, np.int64)).name
 
 
 def state_slots(network: IntegerNetwork) -> list[tuple[str, str, str, int]]:
@@ -136,20 +138,25 @@ def _emit_scan(
     """The Scan itself: states from rest, one step's results stacked over T."""
     initial: list[str] = []
     body_outputs: list[Any] = []
+    named = {entry.name for entry in body_inputs}
+
+    def deliver(tensor: str, dtype: str, neurons: int) -> None:
+        """An output of the body; a copy where the tensor is one already, since each name may leave once."""
+        leaving = body.node("Identity", [tensor]) if tensor in named else tensor
+        named.add(leaving)
+        body_outputs.append(value(leaving, dtype, ["B", neurons]))
+
     for kind, name, dtype, n in slots:
-        zero = b.constant(np.array([n]))
-        shape = b.node("Concat", [batch, zero], axis=0)
-        rest = b.node("Expand", [b.constant(np.zeros((1, 1), dtype)), shape])
-        initial.append(rest)
-        state = body.node("Identity", [_slot(results[name], kind)])
-        body_outputs.append(value(state, dtype, ["B", n]))
+        shape = b.node("Concat", [batch, b.constant(np.array([n]))], axis=0)
+        initial.append(b.node("Expand", [b.constant(np.zeros((1, 1), dtype)), shape]))
+        deliver(_slot(results[name], kind), dtype, n)
     stacked: dict[str, dict[str, str]] = {}
     outputs = [b.name("last") for _ in slots]
     for p in group:
         for kind, dtype in (("u", "int32"), ("v", "int32"), ("spikes", "bool")):
-            if getattr(results[p.name], kind) is not None:
-                step = body.node("Identity", [_slot(results[p.name], kind)])
-                body_outputs.append(value(step, dtype, ["B", p.size]))
+            tensor = getattr(results[p.name], kind)
+            if tensor is not None:
+                deliver(tensor, dtype, p.size)
                 stacked.setdefault(p.name, {})[kind] = b.name(f"all/{kind}/{p.name}")
                 outputs.append(stacked[p.name][kind])
     graph = body.graph(b.name("neurons"), body_inputs, body_outputs)

@@ -64,16 +64,16 @@ def emit_voltage(b: Build, p: Population, needed: Guards, push: str, before: Sta
     if p.dv < DECAY_ONE:
         v = b.node("Add", [_emit_decay(b, before.v, DECAY_ONE - p.dv), push])
     threshold = 0 if p.vth is None else p.vth << THRESHOLD_SHIFT
-    level = b.constant(np.array(threshold, np.int32))
+    level, zero = b.constant(np.array(threshold, np.int32)), b.constant(np.array(0, np.int32))
     if delays_reset(p) and before.spikes is not None:
-        v = b.node("Sub", [v, b.node("Mul", [b.cast(before.spikes, "int32"), level])])
+        v = b.node("Sub", [v, b.node("Where", [before.spikes, level, zero])])
     if needed.may_clip:
         v = b.node("Clip", [v, *(b.constant(np.array(x, np.int32)) for x in (-STATE_LIMIT, STATE_LIMIT))])
     if p.vth is None:
         return States(v)
     spikes = b.node("Greater", [v, level])
     if p.reset == "zero":
-        v = b.node("Where", [spikes, b.constant(np.array(0, np.int32)), v])
+        v = b.node("Where", [spikes, zero, v])
     elif not p.reset_delay:
         v = b.node("Where", [spikes, b.node("Sub", [v, level]), v])
     return States(v, spikes=spikes)

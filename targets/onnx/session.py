@@ -19,7 +19,7 @@ from cortexcore.targets.saved import network_sha256
 
 METADATA_KEY = "cortexcore"
 """Entry of a model's metadata_props that holds our JSON; a model without it is not ours."""
-_TYPES = {"tensor(int8)": np.int8, "tensor(int16)": np.int16, "tensor(int32)": np.int32, "tensor(bool)": np.bool_}
+_TYPES = {f"tensor({name})": np.dtype(name) for name in ("int8", "int16", "int32", "int64", "bool")}
 
 
 @dataclass(frozen=True, eq=False)
