@@ -35,6 +35,7 @@ from cortexcore.runtime.stream import (
     stream,
 )
 from cortexcore.runtime.stream.recorder import LOST_SAMPLE
+from cortexcore.train.recordings import load_recording, to_wearable_rate
 
 ECG = synthetic_ecg(60, seed=21, ventricular=0.15, atrial=0.1)
 TRUTH = dict(zip(ECG.beats.tolist(), ECG.labels, strict=True))
@@ -103,6 +104,21 @@ def test_a_whole_minute_arrives_is_decided_on_and_recorded(tmp_path: Path) -> No
     found = wfdb.rdann(str(tmp_path / "synthetic-21"), "cortex")
     assert np.array_equal(found.sample, ECG.beats)
     assert tuple(found.symbol) == ECG.labels
+
+
+def test_a_real_record_gives_the_beats_it_gives_offline(data_dir: Path, tmp_path: Path) -> None:
+    whole = to_wearable_rate(load_recording("208", data_dir))
+    counts = whole.counts[: 120 * whole.rate_hz]
+    played = Wearable(counts, whole.rate_hz, whole.gain_per_mv, whole.lead, whole.name, speed=0)
+    notes = Notes()
+    with serve_wearable(played) as path, open_source(path) as source:
+        live = FrontEnd(FrontEndConfig(), source.info.gain_per_mv, source.info.rate_hz)
+        stream(source, live, lambda beat: Decision(beat, "N", (1.0,)), [notes, Recorder(tmp_path, source.info)])
+    offline = FrontEnd(FrontEndConfig(), whole.gain_per_mv, whole.rate_hz)
+    expected = [*offline.push(counts), *offline.flush()]
+    assert len(expected) > 150
+    assert [content(event.decision.beat) for event in notes.beats()] == [content(beat) for beat in expected]
+    assert np.array_equal(wfdb.rdrecord(str(tmp_path / "208"), physical=False).d_signal[:, 0], counts)
 
 
 def test_lost_and_damaged_frames_are_counted_told_and_recorded(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_sample_index_wraps() -> None:
 
 def test_what_was_under_way_for_another_host_is_skipped() -> None:
     stale = encode_frame(Info(250, 200.0, "I", "stale", session=1), 0) + encode_frame(samples(7000), 9)
-    source, blocks = read_all([samples(0), End(25)], before=b"\x11\x22" + stale + b"\x05\x01")
+    source, blocks = read_all([samples(0), End(25)], before=b"\x11\x22\0" + stale + b"\x05\x01")
     assert source.info.name == "scripted"
     assert shapes(blocks) == [(0, 25)]
     assert source.link.bad_frames == source.link.lost_frames == 0
