@@ -35,9 +35,13 @@ def infer_shapes(nodes: Mapping[str, Node], edges: tuple[tuple[str, str], ...]) 
         edges: (source, destination) pairs between existing nodes.
 
     Returns:
-        name → shape for every node whose shape could be told, and the problems, empty in a sound graph.
+        name → shape for every node whose shape could be told, and the problems, empty in a sound graph; a layer
+        that is broken in itself ends the search.
     """
-    problems = [f"'{name}' {problem}" for name, node in nodes.items() for problem in _parameter_problems(node)]
+    found = {name: _parameter_problems(node) for name, node in nodes.items()}
+    problems = [f"'{name}' {problem}" for name, texts in found.items() for problem in texts]
+    if any(texts and isinstance(nodes[name], Linear | Affine | Conv1d) for name, texts in found.items()):
+        return {}, problems
     sources: dict[str, list[str]] = {name: [] for name in nodes}
     for source, destination in edges:
         sources[destination].append(source)

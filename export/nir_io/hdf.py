@@ -39,7 +39,9 @@ def read_tree(path: Path, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], s
         raise GraphError(f"{path} has {path.stat().st_size} bytes, more than the limit of {max_bytes} (max_bytes)")
     try:
         with h5py.File(path, "r") as file:
-            if "node" not in file:
+            if not isinstance(file.get("node", getlink=True), h5py.HardLink) or not isinstance(
+                file["node"], h5py.Group
+            ):
                 raise GraphError(f"{path} is HDF5 but no NIR file: it has no group 'node'; write it with nir.write")
             tree = _Reader(path, max_bytes).group(file["node"], 0)
             version = _text(file["version"][()]) if "version" in file else "unknown"

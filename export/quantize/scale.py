@@ -33,8 +33,10 @@ from cortexcore.export.quantize.grids import (
 )
 
 BoundKind = Literal["static", "calibrated"]
-LEAST_WEIGHT = 32
-"""An LI has no threshold: a static bound is fine enough while its largest weight is still this many units."""
+READOUT_LEVELS = 8
+"""An LI has no threshold: its largest weight counts this many times instead."""
+COARSEST = 8
+"""Without calibration a static bound may leave this many times fewer steps than wanted, and no fewer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,8 @@ def choose(
 
     Starts at the largest exponent and halves the scale until the static bound holds. Where that leaves the
     threshold fewer steps than ``config.threshold_levels`` and calibration is at hand, the finest scale at which
-    ``peak`` times the margin stays within 24 bits is taken instead.
+    ``peak`` times the margin stays within 24 bits is taken instead; without calibration such a coarse scale is
+    taken down to an eighth of those steps, and then refused.
 
     Args:
         wanted: the float population; ``floats`` its numbers as the arithmetic has them.
@@ -78,7 +81,7 @@ def choose(
     """
     top = _top_scale(floats, config)
     calibrated: Choice | None = None
-    for exponent in range(WEIGHT_EXPONENTS[1], WEIGHT_EXPONENTS[0] - 9, -1):
+    for exponent in range(WEIGHT_EXPONENTS[1], WEIGHT_EXPONENTS[0] - 1, -1):
         scale = top * 2.0**exponent
         population = _population(wanted, floats, config, scale)
         if population is None:
@@ -88,12 +91,15 @@ def choose(
             calibrated = Choice(population, scale, "calibrated", proven)
         if proven.holds:
             static = Choice(population, scale, "static", proven)
-            return static if calibrated is None or _fine(static, floats, config) else calibrated
+            wanted_levels = config.threshold_levels if calibrated else config.threshold_levels / COARSEST
+            if _levels(static, floats) >= wanted_levels or not any(np.any(w) for w in floats.weights.values()):
+                return static
+            break
     if calibrated is not None:
         return calibrated
     raise QuantizationError(
-        f"'{wanted.name}' fits no integer scale that provably keeps u and v within 24 bits: give calibration data "
-        "(--calibration), a faster leak, or smaller weights and bias relative to the threshold"
+        f"'{wanted.name}' fits no integer scale that keeps u and v within 24 bits and still resolves its threshold: "
+        "give calibration data (--calibration), a faster leak, or smaller weights and biases relative to the threshold"
     )
 
 
@@ -101,11 +107,11 @@ def _fits(value: float, scale: float) -> bool:
     return bool(value * scale * 2**THRESHOLD_SHIFT <= STATE_LIMIT)
 
 
-def _fine(choice: Choice, floats: Effective, config: QuantizationConfig) -> bool:
-    """Whether a scale resolves the threshold, or an LI's weights, well enough."""
+def _levels(choice: Choice, floats: Effective) -> float:
+    """How many integer steps the threshold has, or what stands for it in an LI."""
     if floats.threshold:
-        return bool(floats.threshold * choice.scale >= config.threshold_levels)
-    return max(float(np.abs(w).max(initial=0)) for w in floats.weights.values()) * choice.scale >= LEAST_WEIGHT
+        return floats.threshold * choice.scale
+    return max(float(np.abs(w).max(initial=0)) for w in floats.weights.values()) * choice.scale * READOUT_LEVELS
 
 
 def _top_scale(floats: Effective, config: QuantizationConfig) -> float:
