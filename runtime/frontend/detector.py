@@ -94,7 +94,7 @@ class QrsDetector:
         reach = self._config.refractory
         near = self._power.part(self._next - 1, frontier + 2)
         middle = near[1:-1]
-        for offset in np.flatnonzero((middle > near[:-2]) & (middle >= near[2:])).tolist():
+        for offset in ((middle > near[:-2]) & (middle >= near[2:])).nonzero()[0].tolist():
             index = self._next + offset
             value = int(middle[offset])
             before = int(self._power.part(index - reach, index).max())

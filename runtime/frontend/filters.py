@@ -19,7 +19,8 @@ INPUT_LIMIT = 2**21 - 1
 def scale_counts(counts: NDArray[np.int16], multiplier: int, shift: int) -> NDArray[np.int64]:
     """ADC counts to the fixed unit: (counts·multiplier + half) >> shift, saturated to ±(2^21 − 1)."""
     half = (1 << shift) >> 1
-    return np.clip((counts.astype(np.int64) * multiplier + half) >> shift, -INPUT_LIMIT, INPUT_LIMIT)
+    scaled = (counts.astype(np.int64) * multiplier + half) >> shift
+    return np.maximum(np.minimum(scaled, INPUT_LIMIT), -INPUT_LIMIT)
 
 
 class BiquadCascade:

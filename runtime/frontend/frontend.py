@@ -106,7 +106,7 @@ class FrontEnd:
             raise DataError(f"the front end takes int16 counts of shape [N], not {counts.dtype} {list(counts.shape)}")
         self._refuse_after_flush()
         beats: list[Beat] = []
-        taps = []
+        taps: list[NDArray[np.int32]] = []
         for start in range(0, len(counts), _BLOCK):
             scaled = scale_counts(counts[start : start + _BLOCK], self._multiplier, self._shift)
             filtered = np.array(self._cascade.push(scaled.tolist()), dtype=np.int64)
@@ -117,7 +117,7 @@ class FrontEnd:
             taps.append(filtered.astype(np.int32))
         if len(counts):
             self._last_count = int(counts[-1])
-        return beats, np.concatenate(taps) if taps else np.zeros(0, dtype=np.int32)
+        return beats, taps[0] if len(taps) == 1 else np.concatenate([np.zeros(0, dtype=np.int32), *taps])
 
     def gap(self, lost: int) -> list[Beat]:
         """The stream lost ``lost`` samples; indices go on as if they had come.

@@ -37,10 +37,10 @@ class Sharpness:
     def push(self, filtered: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """bend and power of the next samples, at least one, each int64 [N]."""
         samples = np.concatenate([self._past, filtered])
-        bend = np.convolve(samples, self._taps, mode="valid") >> _BEND_SHIFT
+        bend = np.correlate(samples, self._taps) >> _BEND_SHIFT  # the taps are symmetric
         self._past = samples[len(filtered) :]
         squares = np.concatenate([self._squares, (bend * bend) >> _POWER_SHIFT])
-        power = self._power + np.cumsum(squares[-len(filtered) :] - squares[: len(filtered)])
+        power = self._power + np.add.accumulate(squares[-len(filtered) :] - squares[: len(filtered)])
         self._squares = squares[len(filtered) :]
         self._power = int(power[-1])
         return bend, power

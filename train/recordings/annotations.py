@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from cortexcore.errors import DataError
 from cortexcore.train.recordings.recording import MITDB_RATE_HZ, import_wfdb, record_path
 
+_END_MARK = b"\0\0"
+"""What the MIT annotation format ends with."""
+
 AAMI_CLASSES: tuple[str, ...] = ("N", "S", "V", "F", "Q")
 
 AAMI_OF_SYMBOL: dict[str, str] = {
@@ -78,16 +81,19 @@ def load_beats(name: str, data: Path | None = None) -> BeatAnnotations:
     """
     wfdb = import_wfdb()
     path = record_path(name, data)
-    if not path.with_suffix(".atr").is_file():
-        raise DataError(f"record {name} has no annotations {path.name}.atr in {path.parent}; fetch it again")
+    file = path.with_name(f"{name}.atr")
+    if not file.is_file():
+        raise DataError(f"record {name} has no annotations {file.name} in {path.parent}; fetch it again")
+    if not file.read_bytes().endswith(_END_MARK):  # wfdb reads a truncated file without a word
+        raise DataError(f"record {name}: its annotations {file} are damaged (no end mark); fetch it again")
     try:
         annotation = wfdb.rdann(str(path), "atr")
     except (ValueError, OSError, IndexError, TypeError, KeyError) as error:
-        raise DataError(f"record {name}: its annotations {path}.atr are damaged ({error}); fetch it again") from error
+        raise DataError(f"record {name}: its annotations {file} are damaged ({error}); fetch it again") from error
     symbols = np.asarray(annotation.symbol, dtype=np.str_)
     samples = np.asarray(annotation.sample, dtype=np.int64)
     if samples.size and np.any(np.diff(samples) < 0):
-        raise DataError(f"record {name}: its annotations {path}.atr are out of order; fetch it again")
+        raise DataError(f"record {name}: its annotations {file} are out of order; fetch it again")
     beats = np.isin(symbols, list(AAMI_OF_SYMBOL))
     classes = np.array([AAMI_OF_SYMBOL[symbol] for symbol in symbols[beats]], dtype="<U1")
     flutter = _episodes(samples, symbols)
