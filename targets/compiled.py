@@ -58,9 +58,8 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
     if config is None:
         config = chosen.config()
     if not isinstance(config, chosen.config):
-        raise GraphError(
-            f"the options of target '{target}' are a {chosen.config.__name__}, got {type(config).__name__}"
-        )
+        wanted, got = chosen.config.__name__, type(config).__name__
+        raise GraphError(f"target '{target}' takes the options of {wanted}, got {got}")
     if isinstance(network, Graph) != (chosen.takes == "float"):
         needed = "a float graph" if chosen.takes == "float" else "an integer network: quantize the graph first"
         raise GraphError(f"target '{target}' runs {needed}")

@@ -6,7 +6,7 @@ Sources: Lava 0.10, ``proc/lif/models.py`` (bit widths), ``proc/dense/models.py`
 
 from __future__ import annotations
 
-from cortexcore.export.network import BIAS_LIMIT, DECAY_ONE, Int, IntegerNetwork, Population, Synapses
+from cortexcore.export.network import DECAY_ONE, Int, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 
 MAX_MESSAGE_BITS = 24
@@ -49,14 +49,8 @@ def message_bits(low: int, high: int) -> int:
 
 def _neuron(p: Population) -> list[Problem]:
     """What the integer network allows, but Lava's LIF does not."""
-    mantissa = int(p.bias.max(initial=0))
     rules = [
         (p.dv < DECAY_ONE, f"dv is {p.dv}", f"dv has 12 bits, use at most {DECAY_ONE - 1}"),
-        (
-            mantissa < BIAS_LIMIT,
-            f"a bias mantissa is {mantissa}",
-            f"it has 13 bits with its sign, use at most {BIAS_LIMIT - 1}; raise bias_exp",
-        ),
         (
             p.vth is None or p.reset == "zero",
             "reset 'subtract' is not a hardware LIF of Loihi",

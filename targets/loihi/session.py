@@ -22,6 +22,7 @@ from cortexcore.errors import TargetUnavailable
 from cortexcore.targets.loihi import worker
 from cortexcore.targets.loihi.interpreter import find_interpreter
 
+SCRIPT = Path(worker.__file__)
 _STDERR_LINES = 5
 _CLOSING_S = 5.0
 Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -30,12 +31,12 @@ Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 class LavaWorker:
     """One worker process and the pipes to it. Not for several threads at once; see :func:`ask`."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, script: Path = SCRIPT) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
         self._answers: queue.Queue[Answer | None] = queue.Queue()
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
         self._process = subprocess.Popen(
-            [python, str(Path(worker.__file__))],
+            [python, str(script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,

@@ -7,6 +7,9 @@ from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import guards, largest_sum, sent_ranges
 from cortexcore.targets.onnx.synapses import FLOAT64_EXACT, INT32_SAFE, WRAP, digit_bits
 
+INT64_LIMIT = 2**63
+"""Shifted sums below this fit int64, and are whole numbers in float64, since a shift keeps the mantissa."""
+
 
 def check(network: IntegerNetwork) -> CheckReport:
     """Every node that the ONNX target refuses, with reason and remedy."""
@@ -30,8 +33,9 @@ def _synapses(network: IntegerNetwork, s: Synapses, ports: set[str]) -> list[Pro
     if digit_bits(s.operation) == 0:
         problems.append(Problem(s.name, "its weights add up to more than float32 holds", "split the layer in two"))
     largest = largest_sum(s.operation, sent_ranges(network)[s.source])
-    if max(largest, largest * 2.0**s.operation.weight_exp) * 2**THRESHOLD_SHIFT > FLOAT64_EXACT:
-        problems.append(Problem(s.name, "its sums exceed 2^53", "narrow the input's range or lower weight_exp"))
+    shifted = largest * 2.0 ** (s.operation.weight_exp + THRESHOLD_SHIFT)
+    if largest > FLOAT64_EXACT or shifted >= INT64_LIMIT:
+        problems.append(Problem(s.name, f"its sums reach {largest}", "narrow the input's range or lower weight_exp"))
     if s.recurrent and s.source in ports:
         problems.append(Problem(s.name, "a recurrent connection reads an input", "send that input one step later"))
     return problems

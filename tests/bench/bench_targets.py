@@ -13,8 +13,8 @@ import argparse
 import json
 import os
 import time
-from itertools import pairwise
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")

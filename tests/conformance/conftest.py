@@ -194,7 +194,7 @@ def wraps_often(z: Zoo) -> IntegerNetwork:
     loop = Synapses("loop", "r", Dense(z.weights(6, 6), -8), recurrent=True)
     r = z.population("r", (6,), ("c", Dense(z.weights(6, 24), 7)), vth=None, du=50)
     p = [
-        z.population("a", (20,), ("x", Dense(z.weights(20, 12), 3)), bias=4096, bias_exp=7),
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12), 3)), bias=4095, bias_exp=7),
         z.population("c", (4, 6), ("v", Conv1d(z.weights(4, 2, 3), 1, stride=2)), du=700, vth=50000),
         replace(r, synapses=(*r.synapses, loop)),
     ]

@@ -1,0 +1,235 @@
+"""Operations against hand-computed counts, and prices whose terms add up."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from cortexcore.errors import GraphError
+from cortexcore.export import integer
+from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.targets.energy.break_even import break_even
+from cortexcore.targets.energy.constants import constant, constants
+from cortexcore.targets.energy.host import host_energy
+from cortexcore.targets.energy.latency import Measurement, latency_figures, measure, read_rapl_j
+from cortexcore.targets.energy.loihi import cores_of, loihi_energy, loihi_latency, occupancy
+from cortexcore.targets.energy.operations import count, fan_out, operation_figures
+from cortexcore.targets.profile import Figure
+from cortexcore.targets.registry import get_target
+
+ZERO = np.zeros((), np.int32)
+
+
+def two_layers() -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    """Three inputs, two neurons with a recurrent loop, one readout; small enough to count by hand."""
+    first = np.array([[20, 0, 2], [2, 2, 0]], np.int32)
+    loop = np.array([[0, 2], [2, 2]], np.int32)
+    a = Population(
+        "a",
+        (2,),
+        (Synapses("w", "x", Dense(first)), Synapses("l", "a", Dense(loop), recurrent=True)),
+        4095,
+        0,
+        15,
+        ZERO,
+    )
+    r = Population("r", (1,), (Synapses("o", "a", Dense(np.array([[2, 0]], np.int32))),), 100, 0, None, ZERO)
+    network = IntegerNetwork((InputPort("x", (3,), -9, 9),), (a, r), (OutputPort("y", "r"),), 1e-3)
+    return network, {"x": np.array([[[1, 5, 0]], [[0, 0, 0]]])}
+
+
+def counted():
+    network, inputs = two_layers()
+    trace = integer.run(network, inputs)
+    return network, trace, count(network, inputs, trace)
+
+
+def test_counts_by_hand():
+    """Step 0: x = (1, 5, 0) meets 20, 2 | 0, 2 → 3 effective MACs, a = (20, 12), a[0] fires (20 > 15).
+    Step 1: no input; a[0]'s spike meets 0, 2 of the loop → 1 AC, a[1] = 12 + 2 = 14 stays below."""
+    _, trace, (a, r) = counted()
+    assert trace.spikes["a"].reshape(2, 2).tolist() == [[1, 0], [0, 0]]
+    assert a.macs.tolist() == [[3], [0]] and a.acs.tolist() == [[0], [1]]
+    assert a.events.tolist() == [[2], [1]] and a.spikes.tolist() == [[1], [0]]
+    assert a.active.tolist() == [[2], [1]]
+    assert (a.connections, a.stored, a.states, a.convolution) == (6 + 4, 10, 2, False)
+    assert r.acs.tolist() == [[1], [0]] and r.macs.sum() == 0 and r.spikes.sum() == 0
+    assert (r.connections, r.states, r.neurons) == (2, 2, 1)
+
+
+def test_figures_by_hand():
+    _, _, layers = counted()
+    figures = operation_figures(layers)
+    values = {name: figure.value for name, figure in figures.items()}
+    assert values == {
+        "dense MACs": 24,
+        "effective MACs": 3,
+        "effective ACs": 2,
+        "synaptic operations": 5,
+        "neuron updates": 6,
+        "spikes": 1,
+        "bytes moved, least": 5 + 2 * 4 * (2 + 2) * 2,
+    }
+    assert figures["spikes"].kind == "measured" and "2 steps" in figures["spikes"].conditions
+
+
+def test_a_graded_input_of_minus_one_zero_and_one_accumulates():
+    network, inputs = two_layers()
+    inputs = {"x": np.clip(inputs["x"], -1, 1)}
+    a = count(network, inputs, integer.run(network, inputs))[0]
+    assert a.macs.sum() == 0 and a.acs.tolist()[0] == [3]
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"), [(1, 0, 1, 1), (2, 3, 2, 1), (3, 1, 1, 2), (2, 0, 3, 2)]
+)
+def test_a_convolutions_fan_out_is_that_of_its_matrix(stride, padding, dilation, groups):
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-1, 2, (4, 4 // groups, 3)) * 2).astype(np.int32)
+    op = Conv1d(weight, 0, stride, padding, dilation, groups)
+    shape = (4, 17)
+    dense, effective = fan_out(op, shape)
+    one = np.eye(4 * 17, dtype=np.int64).reshape(-1, *shape)
+    assert np.array_equal(
+        dense, np.abs(integer.apply(replace(op, weight=np.ones_like(weight)), one, shape)).sum((1, 2))
+    )
+    assert np.array_equal(effective, np.count_nonzero(integer.apply(op, one, shape), axis=(1, 2)))
+
+
+def test_loihi_energy_by_hand_and_its_sums():
+    _, _, layers = counted()
+    latency = loihi_latency(layers, {"a": 1, "r": 2})
+    energy = loihi_energy(layers, latency["per inference p50"])
+    assert energy["synaptic operations"].value == pytest.approx(5 * 23.6e-12)
+    assert energy["synaptic operations"].high == pytest.approx(5 * 35.5e-12)
+    trace = integer.run(*two_layers())
+    active = sum(int(np.count_nonzero(u)) for u in trace.u.values())
+    assert energy["neuron updates"].value == pytest.approx(active * 81e-12 + (6 - active) * 52e-12)
+    assert energy["spike messages"].value == pytest.approx((2 + 1 + 1) * 1.7e-12)
+    for part in ("value", "low", "high"):
+        terms = [getattr(energy[k], part) for k in ("synaptic operations", "neuron updates", "spike messages")]
+        assert getattr(energy["dynamic"], part) == pytest.approx(sum(terms))
+        assert getattr(energy["total"], part) == pytest.approx(
+            getattr(energy["dynamic"], part) + getattr(energy["static"], part)
+        )
+    for figure in energy.values():
+        assert figure.kind == "modelled" and figure.low <= figure.value <= figure.high
+    assert energy["static"].value == pytest.approx(0.232 * latency["per inference p50"].value)
+
+
+def test_loihi_latency_by_hand():
+    """Four steps: a computes in the 2nd and 3rd, r in the 3rd and 4th, each on a core of its own; barrier 113 ns."""
+    _, _, layers = counted()
+    idle, busy, synop = 5.3e-9, 8.4e-9, 3.5e-9
+    a = [2 * idle, 3 * synop + 2 * busy, synop + busy + idle, 2 * idle]
+    r_active = [int(x) for x in layers[1].active[:, 0]]
+    r = [idle, idle] + [n * synop + (busy if active else idle) for n, active in zip((1, 0), r_active, strict=True)]
+    expected = sum(max(x, y) + 113e-9 for x, y in zip(a, r, strict=True))
+    figures = loihi_latency(layers, {"a": 1, "r": 2})
+    assert figures["per inference p50"].value == pytest.approx(expected)
+    assert all(f.kind == "modelled" and f.low <= f.value <= f.high for f in figures.values())
+
+
+def test_cores_by_neurons_and_by_synapses():
+    _, _, (a, _) = counted()
+    assert cores_of(a) == 1
+    assert cores_of(replace(a, neurons=1025)) == 2
+    assert cores_of(replace(a, connections=3 * 128 * 1024 + 1)) == 4
+    assert occupancy(replace(a, neurons=1025))["neurons per core"].value == 513
+
+
+def test_host_energy_adds_up_and_says_what_it_is():
+    energy = host_energy(1000, 10, None)
+    assert energy["arithmetic of synapses"].value == pytest.approx(1000 * 4.6e-12)
+    assert energy["arithmetic of neurons"].value == pytest.approx(10 * (3.1e-12 + 3 * 0.1e-12))
+    assert energy["dynamic"].value == pytest.approx(1000 * 4.6e-12 + 10 * 3.4e-12)
+    assert "total" not in energy and "lower bound" in energy["dynamic"].conditions
+    measured = host_energy(1000, 10, Measurement(np.full(4, 0.5), 8.0))["total"]
+    assert measured.value == 2.0 and measured.kind == "measured" and "RAPL" in measured.source
+
+
+def test_break_even_by_hand():
+    _, _, layers = counted()
+    result = break_even(layers)
+    byte, state = 1.25e-12, 3.1e-12 + 3 * 0.1e-12 + 8 * 1.25e-12
+    f = {name: figure.value for name, figure in result.figures.items()}
+    assert f["ANN, int8, same connections"] == pytest.approx(12 * (0.2e-12 + 0.1e-12 + byte))
+    assert f["SNN: graded inputs"] == pytest.approx(3 * (0.3e-12 + byte))
+    assert f["SNN: spikes"] == pytest.approx(2 * (0.1e-12 + byte))
+    assert f["SNN: neuron states"] == pytest.approx(4 * 2 * state)
+    assert f["SNN"] == pytest.approx(f["SNN: graded inputs"] + f["SNN: spikes"] + f["SNN: neuron states"])
+    assert f["spike rate"] == pytest.approx(1 / 2 / 3)
+    assert f["break-even spike rate"] == 0 and "no spike rate would win" in result.verdict
+
+
+def test_at_the_break_even_rate_both_cost_the_same():
+    _, _, layers = counted()
+    wide = tuple(replace(x, connections=1000 * x.connections) for x in layers)
+    result = break_even(wide)
+    f = {name: figure.value for name, figure in result.figures.items()}
+    scale = f["break-even spike rate"] / f["spike rate"]
+    snn = f["SNN: graded inputs"] + f["SNN: spikes"] * scale + f["SNN: neuron states"]
+    assert snn == pytest.approx(f["ANN, int8, same connections"])
+    assert result.verdict.startswith("The SNN takes")
+
+
+def test_every_constant_is_cited_and_shipped():
+    rows = constants()
+    grades = json.loads(files("cortexcore.targets.energy").joinpath("constants.json").read_text("utf-8"))["grades"]
+    for name, row in rows.items():
+        assert row.source and row.conditions and row.grade in grades, name
+        assert row.value > 0 and row.unit in ("J", "s", "W") and name.endswith(f"_{row.unit.lower()}")
+    assert constant("davies.synop_j") == 23.6e-12
+
+
+@pytest.mark.parametrize("name", ["integer", "onnx", "loihi"])
+def test_no_figure_is_naked(name):
+    network, inputs = two_layers()
+    target = get_target(name)
+    profile = target.profile(target.lower(network, target.config()), inputs)
+    sections = [profile.latency, profile.operations, profile.memory, profile.energy, profile.break_even]
+    sections += list(profile.layers.values())
+    for figures in sections:
+        assert figures
+        for figure in figures.values():
+            assert isinstance(figure, Figure) and figure.source and figure.unit and math.isfinite(figure.value)
+    kinds = {f.kind for f in profile.latency.values()}
+    assert kinds == ({"modelled"} if name == "loihi" else {"measured"})
+    assert {"per inference p50", "per step p50"} <= set(profile.latency)
+    assert profile.verdict and json.loads(json.dumps(profile.to_json()))["target"] == name
+    total = sum(layer["synaptic operations"].value for layer in profile.layers.values())
+    assert total == profile.operations["synaptic operations"].value == 5
+
+
+def test_rapl_is_read_where_it_is_and_nowhere_else(tmp_path):
+    assert read_rapl_j(tmp_path) is None
+    for package, microjoules in ((0, 1_500_000), (1, 250_000)):
+        domain = tmp_path / f"intel-rapl:{package}"
+        domain.mkdir()
+        (domain / "energy_uj").write_text(f"{microjoules}\n")
+        (tmp_path / f"intel-rapl:{package}:0").mkdir()
+    assert read_rapl_j(tmp_path) == pytest.approx(1.75)
+    (tmp_path / "intel-rapl:1" / "energy_uj").unlink()
+    assert read_rapl_j(tmp_path) is None
+
+
+def test_latency_counts_its_calls():
+    calls = []
+    measured = measure(lambda: calls.append(1), budget_s=0.0)
+    assert len(measured.seconds) == 20 and len(calls) == 25
+    figures = latency_figures("per step", Measurement(np.array([1.0, 2.0, 3.0]), None), "here")
+    assert figures["per step p50"].value == 2.0
+    assert (figures["per step p50"].low, figures["per step p50"].high) == (1.0, 3.0)
+    assert "3 runs after 5 warm-ups" in figures["per step p99"].conditions
+
+
+def test_a_naked_figure_is_refused():
+    with pytest.raises(GraphError, match="kind is one of"):
+        Figure(1.0, "J", "guessed", "nobody")  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="needs a finite value"):
+        Figure(math.nan, "J", "modelled", "nobody")
