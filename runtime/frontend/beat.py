@@ -17,7 +17,7 @@ class Beat:
         ready: index of the input sample with which the beat was complete; ready − sample is the decision's delay.
         window: int8 [channels, length], the normalised signal around the peak, in [−127, 127].
         rhythm: int8 [features], the normalised RR features, in [−127, 127]; causal.
-        rr_ms: interval to the beat before in milliseconds, 0 for the first beat.
+        rr_ms: interval to the beat before in milliseconds, 0 for the first beat and the first after a long gap.
     """
 
     sample: int

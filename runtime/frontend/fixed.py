@@ -37,7 +37,7 @@ def gain_multiplier(gain_per_mv: float) -> tuple[int, int]:
 def log2_steps(value: int) -> int:
     """64·log2(value) for value ≥ 1, error below 1.25 steps: position of the top bit, then a parabola in between.
 
-    log2(1 + f) ≈ f + 0.3438·f·(1 − f), with f in 1/256.
+    log2(1 + f) ≈ f + 0.3438·f·(1 − f), with f in 1/256. For an int32 value the shift by 8 needs 64 bit.
     """
     top = value.bit_length() - 1
     fraction = ((value << 8) >> top) - 256

@@ -33,7 +33,8 @@ class RhythmTracker:
     - ``irregularity``: 256 · mean |change of RR| / mean RR over the last ``memory``: tells fibrillation from single
       early beats
     - ``rr_surprise``: 16 · (this interval − median of the last ``memory``) / (their median absolute deviation +
-      ``spread_floor``): how unusual the interval is for a rhythm as regular or irregular as this patient's
+      ``spread_floor``), rounded down: how unusual the interval is for a rhythm as regular or irregular as this
+      patient's
     """
 
     def __init__(self, config: FrontEndConfig) -> None:
