@@ -1,6 +1,7 @@
 """The float graph: typed nodes, edges, the time step and the discretisation. Nothing in it is implied.
 
-Several edges into one node add up. An edge that closes a loop is recurrent: its spikes arrive one step later.
+Several edges into one node add up. What closes a loop is recurrent: its spikes arrive one step later; which path of
+a loop that is follows from the order in :mod:`cortexcore.export.flow`.
 """
 
 from __future__ import annotations

@@ -31,11 +31,11 @@ THRESHOLD_SHIFT = 6
 THRESHOLD_LIMIT = 2**17 - 1
 """A threshold has 17 bits."""
 WEIGHT_LIMIT = 256
-"""Weights are in [−256, 254] where signs are mixed, and magnitudes up to 255 where they are not."""
+"""Weights are in [−256, 254] where signs are mixed, and up to 255 on either side where they are not."""
 WEIGHT_EXPONENTS = (-8, 7)
 """A weight exponent has 4 bits with its sign."""
 BIAS_LIMIT = 2**12
-"""A bias mantissa has 13 bits with its sign."""
+"""A bias mantissa has 13 bits with its sign: [−4096, 4095]."""
 BIAS_EXPONENT_LIMIT = 7
 """A bias exponent has 3 bits."""
 
@@ -208,7 +208,8 @@ def _population_problems(p: Population, shape_of: Callable[[str], tuple[int, ...
         "dv": (p.dv, 0, DECAY_ONE),
         "vth": (p.vth or 0, 0, THRESHOLD_LIMIT),
         "bias_exp": (p.bias_exp, 0, BIAS_EXPONENT_LIMIT),
-        "bias": (int(np.abs(p.bias).max(initial=0)), 0, BIAS_LIMIT),
+        "the least bias": (int(p.bias.min(initial=0)), -BIAS_LIMIT, BIAS_LIMIT - 1),
+        "the largest bias": (int(p.bias.max(initial=0)), -BIAS_LIMIT, BIAS_LIMIT - 1),
     }
     problems = [
         f"{field_name} of '{p.name}' is {value}, it must be from {low} to {high}"
@@ -230,8 +231,8 @@ def _synapse_problems(synapses: Synapses, p: Population, shape_of: Callable[[str
     problems = []
     if not low <= op.weight_exp <= high:
         problems.append(f"have the weight_exp {op.weight_exp}, it must be from {low} to {high}")
-    if np.abs(op.weight).max(initial=0) > WEIGHT_LIMIT:
-        problems.append(f"hold weights beyond ±{WEIGHT_LIMIT}")
+    if op.weight.min(initial=0) < -WEIGHT_LIMIT or op.weight.max(initial=0) >= WEIGHT_LIMIT:
+        problems.append(f"hold weights outside [−{WEIGHT_LIMIT}, {WEIGHT_LIMIT - 1}]")
     if isinstance(op, Dense):
         if op.weight.shape != (p.size, int(np.prod(source))):
             problems.append(f"have weights {op.weight.shape} between {source} and {p.shape}")

@@ -6,14 +6,13 @@ what is written appears under its name only when it is complete.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cortexcore.errors import GraphError
+from cortexcore.errors import DataError, GraphError
+from cortexcore.export.files import replacing
 
 MAX_BYTES = 2**30
 """Default limit of a file's size and of what its datasets unpack to."""
@@ -95,24 +94,15 @@ def write_whole(path: Path, nir_graph: Any) -> None:
     """Write a ``nir.NIRGraph`` so that ``path`` is either the whole file or what it was before.
 
     Raises:
-        GraphError: the folder does not exist or cannot be written.
+        DataError: the folder does not exist or cannot be written.
     """
     import nir
 
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise GraphError(f"{path} cannot be written ({error.strerror}); its folder must exist") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        nir.write(temporary, nir_graph)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise GraphError(f"{path} cannot be written ({error.strerror or error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        try:
+            nir.write(temporary, nir_graph)
+        except OSError as error:
+            raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
 
 
 def number(value: Any) -> float:

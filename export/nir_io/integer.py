@@ -42,7 +42,8 @@ def write_integer_nir(network: IntegerNetwork, path: Path | str) -> None:
     """Write ``network`` to ``path``, whole or not at all.
 
     Raises:
-        GraphError: the file cannot be written, or a name cannot stand in it.
+        GraphError: a name or a shape cannot stand in a NIR file.
+        DataError: the file cannot be written.
     """
     import nir
 

@@ -25,7 +25,7 @@ def write_nir(graph: Graph, path: Path | str) -> None:
     ungrouped one with zeros between the groups, because NIR's type check knows no groups.
 
     Raises:
-        GraphError: the file cannot be written.
+        DataError: the file cannot be written.
     """
     import nir
 

@@ -35,14 +35,15 @@ class Draft:
         return [b for a, b in self.edges if a == name]
 
     def copy_of(self, name: str, node: Node) -> str:
-        """Add ``node`` under a name made from ``name``."""
+        """Add ``node`` under ``name``, or where that is taken under a name made from it."""
         if len(self.nodes) >= MAX_NODES:
             raise GraphError(f"the graph's branches multiply to more than {MAX_NODES} nodes at '{name}'; simplify them")
-        number = 2
-        while f"{name}_copy{number}" in self.nodes:
+        free, number = name, 1
+        while free in self.nodes:
             number += 1
-        self.nodes[f"{name}_copy{number}"] = node
-        return f"{name}_copy{number}"
+            free = f"{name}_copy{number}"
+        self.nodes[free] = node
+        return free
 
     def bypass(self, name: str) -> None:
         """Remove a node with one source and one destination, joining the two."""

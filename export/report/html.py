@@ -6,15 +6,12 @@ Used by every report. Text is escaped; only what these functions build is markup
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortexcore.errors import CortexCoreError, missing_package
+from cortexcore.errors import missing_package
 from cortexcore.export.report.style import COLOURS, CSS, FIGURE
 
 if TYPE_CHECKING:
@@ -162,26 +159,6 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     return "100 %" if share == 1 else f"{min(100 * share, 99.99):.2f} %"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 so that ``path`` is either all of it or what it was before.
-
-    Raises:
-        CortexCoreError: the folder does not exist or cannot be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        temporary = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise CortexCoreError(f"{path} cannot be written ({error.strerror or error}); its folder must exist") from error
 
 
 def _render(template: str, **values: Any) -> str:

@@ -10,7 +10,7 @@ import nir
 import numpy as np
 import pytest
 
-from cortexcore.errors import GraphError
+from cortexcore.errors import DataError, GraphError
 from cortexcore.export import integer, reference
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Conv1d as IntConv1d
@@ -241,7 +241,7 @@ def test_changed_metadata_is_noticed(tmp_path: Path, change: object, says: str) 
 
 
 def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(GraphError, match="folder must exist"):
+    with pytest.raises(DataError, match="folder must exist"):
         write_nir(everything(), tmp_path / "no" / "g.nir")
     write_nir(everything(), tmp_path / "g.nir")
     before = (tmp_path / "g.nir").read_bytes()
@@ -250,7 +250,7 @@ def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(nir, "write", full)
-    with pytest.raises(GraphError, match="No space left"):
+    with pytest.raises(DataError, match="No space left"):
         write_nir(everything(), tmp_path / "g.nir")
     assert (tmp_path / "g.nir").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 

@@ -6,12 +6,11 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cortexcore.errors import BundleError, CortexCoreError, DataError, QuantizationError
+from cortexcore.errors import BundleError, DataError, QuantizationError
 from cortexcore.export import integer, reference
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import LI, LIF, Input, Linear, Node, Output
@@ -29,7 +28,6 @@ from cortexcore.export.report.html import (
     percent,
     shown,
     table,
-    write_text,
 )
 
 
@@ -242,7 +240,7 @@ def test_values_are_shown_with_sense() -> None:
     assert [percent(v) for v in (None, 1.0, 0.999999, 0.5)] == ["–", "100 %", "99.99 %", "50.00 %"]
 
 
-def test_building_blocks_escape_and_align(tmp_path: Path) -> None:
+def test_building_blocks_escape_and_align() -> None:
     figure, axes = new_figure()
     axes.plot([0, 1], [0, 1])
     axes.set_xlabel("time (s)")
@@ -253,7 +251,3 @@ def test_building_blocks_escape_and_align(tmp_path: Path) -> None:
     tags = parsed(html)
     assert "<a>" in tags.text and '<td class="cell number">1</td>' in html and '<td class="cell">&lt;a&gt;</td>' in html
     assert 'aria-label="a &lt;caption&gt;"' in html
-    write_text(tmp_path / "p.html", html)
-    assert (tmp_path / "p.html").read_text(encoding="utf-8") == html and len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(CortexCoreError, match="folder must exist"):
-        write_text(tmp_path / "no" / "p.html", html)
