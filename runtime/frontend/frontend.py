@@ -200,14 +200,15 @@ class FrontEnd:
         return self._builder.build(self._filtered, fiducial, sample, ready)
 
     def _finish(self) -> list[Beat]:
-        """The stream ends or breaks here: build what still waits."""
+        """The stream ends or breaks here: build what still waits, apart from a QRS whose peak would be yet to come."""
         if self._filtered.empty:
             return []
         last = int(self._filtered.part(self._end - 1, self._end)[0])
         hold = self.config.learn + self.config.refractory + self.config.qrs_integrate + self._bend_delay
         self._listen(np.full(hold, last, dtype=np.int64))
         self._note()
-        beats = [self._build(beat, self._end - 1) for beat in self._waiting if beat.middle < self._end]
+        inside = [beat for beat in self._waiting if beat.given is not None or self._sharpest(beat) < self._end]
+        beats = [self._build(beat, self._end - 1) for beat in inside]
         self._waiting.clear()
         return beats
 

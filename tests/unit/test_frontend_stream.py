@@ -153,6 +153,15 @@ def test_short_streams(length):
         assert all(0 <= beat.sample <= beat.ready < length for beat in beats)
 
 
+@pytest.mark.parametrize("offset", range(-12, 40, 4))
+def test_a_stream_cut_in_a_qrs_makes_up_no_beat_beyond_its_end(offset):
+    cut = int(PEAKS[8]) + offset
+    found = samples(run(COUNTS[:cut])[0])
+    assert np.abs(np.array(found[:8]) - PEAKS[:8]).max() <= 1
+    assert len(found) <= 9
+    assert max(found) < cut
+
+
 def test_flat_line_and_faint_noise_are_no_beats():
     assert run(np.full(10_000, 3000, dtype=np.int16))[0] == []
     assert run(np.random.default_rng(0).integers(-1, 2, 10_000).astype(np.int16))[0] == []
