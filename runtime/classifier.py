@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import BundleError
 from cortexcore.runtime.bundle import Bundle
 from cortexcore.runtime.frontend.beat import Beat
-from cortexcore.runtime.frontend.encoder import encode, encode_beats
+from cortexcore.runtime.frontend.encoder import encode_beats
 from cortexcore.targets.registry import get_target
 
 BATCH = 256
@@ -53,17 +53,11 @@ class Classifier:
         scores = self._scores(encode_beats([beat], self.bundle.steps))[0]
         return Decision(beat, self.bundle.classes[int(scores.argmax())], tuple(scores.tolist()))
 
-    def classify(self, windows: NDArray[np.int8], rhythms: NDArray[np.int8]) -> list[str]:
-        """Labels of many beats, as :meth:`decide` gives them one by one.
-
-        Args:
-            windows: int8 [n, channels, length].
-            rhythms: int8 [n, features].
-        """
+    def classify(self, beats: Sequence[Beat]) -> list[str]:
+        """Labels of many beats, as :meth:`decide` gives them one by one."""
         labels: list[str] = []
-        for start in range(0, len(windows), BATCH):
-            part = slice(start, start + BATCH)
-            scores = self._scores(encode(windows[part], rhythms[part], self.bundle.steps))
+        for start in range(0, len(beats), BATCH):
+            scores = self._scores(encode_beats(beats[start : start + BATCH], self.bundle.steps))
             labels += [self.bundle.classes[i] for i in scores.argmax(axis=1)]
         return labels
 

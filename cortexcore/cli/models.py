@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from cortexcore.cli.options import Data, Json
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import write_text
 
 if TYPE_CHECKING:
-    from cortexcore.runtime.frontend import FrontEndConfig
-
-Classify = Callable[[NDArray[np.int8], NDArray[np.int8]], list[str]]
+    from cortexcore.runtime.frontend import Beat, FrontEndConfig
+    from cortexcore.train.evaluation.evaluate import Classify
 Checkpoint = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint, .safetensors or .pt.")]
 
 
@@ -111,7 +109,8 @@ def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classi
             raise CortexCoreError(f"'{model}' is a checkpoint, which runs in PyTorch: export it to evaluate '{target}'")
         checkpoint = load_checkpoint(model)
 
-        def classify(windows: NDArray[np.int8], rhythms: NDArray[np.int8]) -> list[str]:
+        def classify(beats: Sequence[Beat]) -> list[str]:
+            windows, rhythms = np.stack([b.window for b in beats]), np.stack([b.rhythm for b in beats])
             return [checkpoint.classes[i] for i in predict(checkpoint.model, windows, rhythms, checkpoint.steps)]
 
         return checkpoint.front_end, classify, f"checkpoint {model.name}, float, in PyTorch"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
 from cortexcore.cli.options import Discretization, Dt, Html, Json, NetworkPath, Reset
@@ -53,7 +52,7 @@ def quantize(
     network = quantize_graph(opened.graph, bits=bits, calibration=inputs)
     write_integer_nir(network, output)
     if network.report is not None:
-        Console().print(network.report.to_text(), highlight=False, markup=False)
+        print(network.report.to_text())
         if report is not None:
             write_text(report, network.report.to_html())
             write_text(report.with_suffix(".json"), json.dumps(network.report.to_json(), indent=1))

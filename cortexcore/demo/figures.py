@@ -91,8 +91,8 @@ def raster(spikes: Mapping[str, NDArray[Any]], scores: NDArray[Any], classes: Se
 
 
 def energy_bars(profiles: Sequence[Profile]) -> Figure:
-    """Energy per inference and target where one is known, with its band; logarithmic."""
-    known = [(p.target, p.energy["total" if "total" in p.energy else "dynamic"]) for p in profiles if p.energy]
+    """Dynamic energy per inference and target where one is known, with its band; logarithmic."""
+    known = [(p.target, p.energy["dynamic"]) for p in profiles if "dynamic" in p.energy]
     figure, axis = new_figure(8, 0.5 * len(known) + 0.9)
     for row, (_, figure_) in enumerate(known):
         low = figure_.value if figure_.low is None else figure_.low
@@ -102,5 +102,5 @@ def energy_bars(profiles: Sequence[Profile]) -> Figure:
     axis.set_yticks(range(len(known)), [f"{name} ({figure_.kind})" for name, figure_ in known])
     axis.set_xscale("log")
     axis.invert_yaxis()
-    axis.set_xlabel("energy per beat, µJ (logarithmic)")
+    axis.set_xlabel("dynamic energy per beat, µJ (logarithmic)")
     return figure

@@ -71,8 +71,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path, network: IntegerNet
 def test_one_by_one_and_together_decide_alike_on_both_targets(tmp_path: Path, network: IntegerNetwork) -> None:
     bundle = load_bundle(save_bundle(network, tmp_path / "m", targets=["onnx"]))
     many = beats(40)
-    windows, rhythms = np.stack([beat.window for beat in many]), np.stack([beat.rhythm for beat in many])
-    together = Classifier(bundle, "onnx").classify(windows, rhythms)
+    together = Classifier(bundle, "onnx").classify(many)
     single = [Classifier(bundle, "integer").decide(beat).label for beat in many]
     assert together == single
     assert len(set(single)) > 1

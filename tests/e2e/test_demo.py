@@ -1,0 +1,56 @@
+"""The demo, whole: shipped model, real pseudo-terminal, page."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cortexcore.demo import run as demo
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As fast as the host reads, and half a minute of it."""
+    monkeypatch.setattr(demo, "SPEED", 0.0)
+    monkeypatch.setattr(demo, "DURATION_S", 30.0)
+
+
+def check_page(page: Path, source: str) -> None:
+    html = page.read_text()
+    assert source in html
+    for heading in (
+        "What was seen",
+        "The network",
+        "Quantization",
+        "The same spikes on every target",
+        "Energy per target",
+    ):
+        assert heading in html
+    assert html.count("<svg") >= 4
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html), "the page needs something from outside"
+    assert all(axis in html for axis in ("measured", "modelled"))
+
+
+def test_without_recordings_it_plays_synthetic_ecg_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("CORTEXCORE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    page = demo.run_demo(tmp_path / "out")
+    out = capsys.readouterr().out
+    assert "no recordings here, so this is synthetic ECG" in out and "/dev/" in out
+    assert "0 differing spikes" in out
+    check_page(page, "synthetic ECG")
+
+
+def test_with_recordings_it_plays_208_and_a_second_time_too(data_dir: Path, tmp_path: Path) -> None:
+    wfdb = pytest.importorskip("wfdb")
+    for _ in range(2):
+        check_page(demo.run_demo(tmp_path / "out", data_dir), "MIT-BIH record 208")
+    recorded = wfdb.rdrecord(str(tmp_path / "out" / "recording" / "208"), physical=False)
+    played = demo.choose_source(data_dir).counts
+    np.testing.assert_array_equal(recorded.d_signal[:, 0], played)
+    assert (tmp_path / "out" / "recording" / "208.cortex").stat().st_size > 0
