@@ -20,6 +20,8 @@ class Augmentation:
         noise: standard deviation of white noise, in window units.
         drift: standard deviation of a slow wave's amplitude over the window, in window units.
         rhythm_noise: standard deviation of noise on the rhythm features, in their units.
+        drop_signal: share of beats whose channel 0, the signal itself, is blanked. What is left tells how the beat
+            differs from the patient's usual one, which holds for patients never seen; the signal also tells who it is.
     """
 
     scale: float = 0.12
@@ -27,6 +29,7 @@ class Augmentation:
     noise: float = 4.0
     drift: float = 4.0
     rhythm_noise: float = 4.0
+    drop_signal: float = 0.7
 
 
 def augment(window: Tensor, rhythm: Tensor, how: Augmentation, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -42,5 +45,8 @@ def augment(window: Tensor, rhythm: Tensor, how: Augmentation, generator: torch.
     wave = amplitude * torch.sin(phase + torch.pi * torch.arange(length) / length)
     white = how.noise * torch.randn(window.shape, generator=generator)
     window = (window * factor + wave + white).clamp(-LIMIT, LIMIT)
+    if how.drop_signal:
+        kept = torch.rand(batch, 1, generator=generator) >= how.drop_signal
+        window = torch.cat([window[:, :1] * kept[:, None], window[:, 1:]], dim=1)
     rhythm = rhythm + how.rhythm_noise * torch.randn(rhythm.shape, generator=generator)
     return window, rhythm.clamp(-LIMIT, LIMIT)

@@ -6,6 +6,7 @@ read with ``weights_only=True``, which refuses anything but tensors and plain va
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Mapping
@@ -87,7 +88,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise DataError(f"there is no checkpoint {path}; make one with: cortexcore train beat --out {path}")
     try:
-        header, weights = _read(path)
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"the checkpoint {path} cannot be read: {error.strerror or error}") from error
+    try:
+        header, weights = _parse(content, path.suffix)
         values = json.loads(header)
         if values["format"] != FORMAT or values["version"] != VERSION:
             raise DataError(
@@ -100,7 +105,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if len(classes) != model.config.classes or steps < 1 or not dt_s > 0:
             raise DataError(f"{path} names {len(classes)} classes and {steps} steps of {dt_s} s for its network")
         front_end = FrontEndConfig.from_json(values["front_end"])
-    except (CortexCoreError, OSError):
+    except CortexCoreError:
         raise
     except Exception as error:
         raise DataError(f"{path} is damaged or no CortexCore checkpoint ({type(error).__name__})") from error
@@ -126,16 +131,16 @@ def _write(path: Path, header: str, weights: dict[str, Any]) -> None:
         path.write_bytes(_safetensors().save(weights, metadata={HEADER: header}))
 
 
-def _read(path: Path) -> tuple[str, dict[str, Any]]:
-    """The JSON header and the tensors; raises whatever the underlying reader does on a foreign file."""
-    if path.suffix == ".pt":
+def _parse(content: bytes, suffix: str) -> tuple[str, dict[str, Any]]:
+    """The JSON header and the tensors; raises whatever the underlying reader does on foreign bytes."""
+    if suffix == ".pt":
         import torch
 
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        return content[HEADER], content["weights"]
-    with _safetensors().safe_open(path, framework="pt", device="cpu") as file:
-        metadata = file.metadata() or {}
-        return metadata[HEADER], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no dict
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return saved[HEADER], saved["weights"]
+    weights = _safetensors().load(content)
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length])["__metadata__"][HEADER], weights
 
 
 def _safetensors() -> Any:

@@ -26,27 +26,29 @@ class FitConfig:
 
     Attributes:
         epochs, beats_per_epoch, batch: beats are drawn anew each epoch, see :func:`draw_beats`.
-        balance: 0 keeps the class frequencies, 1 makes all classes equally frequent.
+        balance: how far rare classes and short records are drawn more often, see :func:`draw_beats`.
         learning_rate, weight_decay: of AdamW; the rate falls to zero over the epochs.
         focal_gamma: focal loss (1 − p)^γ·CE; 0 is cross entropy.
         smoothing: label smoothing of the cross entropy.
-        rate_penalty: weight of the mean spike rate above ``rate_target`` (spikes per neuron and step).
+        rate_penalty: weight of the mean spike rate above ``rate_targets``.
+        rate_targets: spikes per neuron and step of the three hidden layers that cost nothing. The last layer's are
+            higher: it is small, and what it says of the rhythm is in its rates.
         augmentation: changes to the beats.
 
     Raises:
         CortexCoreError: a value is out of its range.
     """
 
-    epochs: int = 25
+    epochs: int = 8
     beats_per_epoch: int = 16384
     batch: int = 128
-    balance: float = 0.4
-    learning_rate: float = 2e-3
+    balance: float = 0.5
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     focal_gamma: float = 0.0
     smoothing: float = 0.02
     rate_penalty: float = 2.0
-    rate_target: float = 0.08
+    rate_targets: tuple[float, float, float] = (0.08, 0.08, 0.2)
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
@@ -98,6 +100,7 @@ def fit(
         generator = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         batches = config.beats_per_epoch // config.batch
+        targets = torch.tensor(config.rate_targets)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, config.learning_rate, total_steps=config.epochs * batches, pct_start=0.1
         )
@@ -111,7 +114,7 @@ def fit(
                 label = torch.from_numpy(beats.labels[chosen].astype(np.int64))
                 window, rhythm = augment(window, rhythm, config.augmentation, generator)
                 v, rates = model.run(window, rhythm, steps)
-                loss = _loss(v, label, config) + config.rate_penalty * (rates - config.rate_target).relu().sum()
+                loss = _loss(v, label, config) + config.rate_penalty * (rates - targets).relu().sum()
                 optimizer.zero_grad()
                 torch.autograd.backward(loss)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

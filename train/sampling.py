@@ -17,22 +17,17 @@ def draw_beats(
 ) -> NDArray[np.int64]:
     """Indices of ``count`` beats, drawn with replacement.
 
-    A class with n beats gets a share proportional to n^(1 − balance), and within a class a record with m of them a
-    share proportional to √m, so that no patient speaks for a class alone.
+    A record with m beats of a class speaks for that class with weight m^(1 − balance): neither one patient's thousand
+    beats nor one patient's single beat decides what a class looks like, and a class that few patients have stays rare.
 
     Args:
         labels: class index per beat.
         records: record index per beat.
         count: beats to draw.
-        balance: 0 keeps the class frequencies, 1 makes all classes equally frequent.
+        balance: 0 draws all beats alike, 1 all records of a class and all classes' records alike.
         rng: where chance comes from.
     """
-    weights = np.zeros(len(labels), np.float64)
-    for label in np.unique(labels):
-        of_class = labels == label
-        share = float(of_class.sum()) ** (1 - balance)
-        names, sizes = np.unique(records[of_class], return_counts=True)
-        total = np.sqrt(sizes).sum()
-        for name, size in zip(names, sizes, strict=True):
-            weights[of_class & (records == name)] = share * np.sqrt(size) / total / size
+    groups = labels.astype(np.int64) * (int(records.max()) + 1) + records
+    _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    weights = sizes[group] ** -float(balance)
     return rng.choice(len(labels), size=count, p=weights / weights.sum())

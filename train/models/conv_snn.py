@@ -43,15 +43,15 @@ class ConvSNNConfig:
     length: int
     features: int
     classes: int
-    filters: tuple[int, int] = (12, 20)
-    kernels: tuple[int, int] = (7, 5)
-    strides: tuple[int, int] = (2, 2)
-    hidden: int = 48
-    beta: float = 0.8
+    filters: tuple[int, int] = (8, 16)
+    kernels: tuple[int, int] = (9, 5)
+    strides: tuple[int, int] = (3, 2)
+    hidden: int = 64
+    beta: float = 0.9
     beta_out: float = 0.9
     input_scale: float = 1 / 64
     dropout: float = 0.2
-    surrogate_slope: float = 5.0
+    surrogate_slope: float = 2.5
 
     def __post_init__(self) -> None:
         for name in ("filters", "kernels", "strides"):
