@@ -1,0 +1,138 @@
+"""What ``cortexcore demo`` does, in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cortexcore.demo.page import Findings, demo_page
+from cortexcore.demo.session import Session, play
+from cortexcore.errors import CortexCoreError, DataError
+from cortexcore.export.files import write_text
+from cortexcore.export.report.html import Section
+from cortexcore.opening import SHIPPED
+from cortexcore.runtime.bundle import Bundle, load_bundle
+from cortexcore.runtime.frontend.encoder import encode_beats
+from cortexcore.sources import Source, recording_source, synthetic_source
+from cortexcore.targets.compare import Comparison, compare
+from cortexcore.targets.compiled import compile
+from cortexcore.targets.profile import Profile
+from cortexcore.targets.registry import get_target, target_names
+
+RECORD, START_S, DURATION_S = "208", 300.0, 60.0
+"""The stretch shown: the first minute that EC57 scores, of a record the shipped model was not fitted on."""
+SPEED = 4.0
+TARGET = "onnx"
+
+
+def run_demo(out: Path, data: Path | None = None) -> Path:
+    """Play, compare, profile, and write ``out/index.html``.
+
+    Args:
+        out: folder for the page and the recording; files of an earlier demo there are replaced.
+        data: recordings, see :func:`cortexcore.train.recordings.find_data`.
+
+    Returns:
+        path of the page.
+    """
+    bundle = load_bundle(SHIPPED / "bundle")
+    source = choose_source(data)
+    out.mkdir(parents=True, exist_ok=True)
+    session = play(bundle, source, SPEED, TARGET, _recording_folder(out, source.name))
+    if not session.decisions:
+        raise CortexCoreError(f"the demo saw no beats in {source.what}; run it again, and report it if that repeats")
+    inputs = encode_beats([decision.beat for decision in session.decisions], bundle.steps)
+    runnable, unavailable = _targets()
+    print(f"comparing {', '.join(runnable)} on the {len(session.decisions)} beats seen …", flush=True)
+    comparison = _compare(bundle, runnable, inputs)
+    profiles = _profiles(bundle, runnable, inputs)
+    shown = next((i for i, d in enumerate(session.decisions) if d.label != "N"), 0)
+    trace = compile(bundle.network, "integer").run(inputs, trace=True)
+    found = Findings(bundle, session, agreement(session), trace, shown, comparison, profiles, unavailable)
+    path = out / "index.html"
+    write_text(path, demo_page(found, _quantization(bundle)))
+    if comparison is not None:
+        print(f"{comparison.differing_spikes} differing spikes between the integer targets")
+    print(f"page: {path}")
+    return path
+
+
+def choose_source(data: Path | None) -> Source:
+    """The stretch of MIT-BIH 208 where there are recordings, else synthetic ECG; the choice is printed."""
+    from cortexcore.train.recordings import find_data
+
+    try:
+        find_data(data)
+    except DataError as error:
+        if data is not None:
+            raise
+        print(f"no recordings here, so this is synthetic ECG ({error})")
+        return synthetic_source(DURATION_S)
+    return recording_source(RECORD, data, START_S, DURATION_S)
+
+
+def agreement(session: Session) -> dict[str, tuple[float | None, str]]:
+    """Beats against the source's truth within EC57's 150 ms: QRS sensitivity and +P, and the share of equal classes."""
+    from cortexcore.train.evaluation.ec57 import MATCH_WINDOW_S, match_beats
+
+    true, found = session.source.beats, np.array([d.beat.sample for d in session.decisions], np.int64)
+    pairs = match_beats(true, found, round(MATCH_WINDOW_S * session.source.rate_hz))
+    both = [(session.source.labels[i], session.decisions[j].label) for i, j in pairs]
+    equal = sum(a == b for a, b in both)
+    return {
+        "QRS sensitivity": (len(pairs) / len(true) if len(true) else None, f"{len(pairs)} of {len(true)} beats found"),
+        "QRS +P": (len(pairs) / len(found), f"{len(pairs)} of {len(found)} detections true"),
+        "Class correct": (equal / len(pairs) if len(pairs) else None, f"{equal} of {len(pairs)} beats"),
+    }
+
+
+def _recording_folder(out: Path, name: str) -> Path | None:
+    """Where the session is recorded, emptied of an earlier demo's files; None where wfdb is missing."""
+    try:
+        import wfdb  # noqa: F401
+    except ImportError:
+        print("not recording: that needs the package wfdb (pip install 'cortexcore[train]')")
+        return None
+    folder = out / "recording"
+    for old in [*folder.glob(f"{name}.*")]:
+        if old.is_file():
+            old.unlink()
+    return folder
+
+
+def _targets() -> tuple[list[str], dict[str, str]]:
+    """Targets that run here, and the others with what mends them."""
+    reasons = {name: get_target(name).unavailable() for name in target_names()}
+    return [n for n, reason in reasons.items() if reason is None], {n: r for n, r in reasons.items() if r is not None}
+
+
+def _form(bundle: Bundle, name: str) -> Any:
+    return bundle.graph if get_target(name).takes == "float" else bundle.network
+
+
+def _compare(bundle: Bundle, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> Comparison | None:
+    exact = [name for name in names if get_target(name).takes == "integer"]
+    exact.sort(key=lambda name: name != "integer")
+    return compare(bundle.network, exact, inputs) if len(exact) > 1 else None
+
+
+def _profiles(bundle: Bundle, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> list[Profile]:
+    return [compile(_form(bundle, n), n).profile(inputs) for n in names if _form(bundle, n) is not None]
+
+
+def _quantization(bundle: Bundle) -> list[Section]:
+    """The bundle's quantization report as sections; none where it has no report."""
+    from cortexcore.export.report import QuantizationReport
+    from cortexcore.export.report.page import sections
+
+    path = bundle.folder / "report.json"
+    if not path.is_file():
+        return []
+    report = QuantizationReport.from_json(json.loads(path.read_text()))
+    return [replace(section, heading=f"Quantization: {section.heading.lower()}") for section in sections(report)]
