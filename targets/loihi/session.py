@@ -50,7 +50,7 @@ class LavaWorker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], timeout_s: float) -> Answer:
+    def ask(self, plan: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], timeout_s: float) -> Answer:
         """Send a request and wait for its answer.
 
         Raises:
@@ -60,7 +60,7 @@ class LavaWorker:
             raise TargetUnavailable("Lava's worker has no standard input")
         until = time.monotonic() + timeout_s
         with contextlib.suppress(BrokenPipeError):
-            worker.write_message(self._process.stdin, header, arrays)
+            worker.write_message(self._process.stdin, plan, arrays)
         while True:
             try:
                 answer = self._answers.get(timeout=0.2)
@@ -110,7 +110,7 @@ _lock = threading.Lock()
 _running: list[LavaWorker] = []
 
 
-def ask(header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.int32]], timeout_s: float) -> Answer:
+def ask(plan: Mapping[str, Any], arrays: Mapping[str, NDArray[np.int32]], timeout_s: float) -> Answer:
     """Ask the one worker of this process, starting it where there is none (safe from several threads)."""
     with _lock:
         if _running and not _running[0].alive:
@@ -118,9 +118,9 @@ def ask(header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.int32]], time
         if not _running:
             _running.append(LavaWorker(find_interpreter()))
         try:
-            return _running[0].ask(header, arrays, timeout_s)
-        except TargetUnavailable:
-            _running.pop().close()
+            return _running[0].ask(plan, arrays, timeout_s)
+        except BaseException:
+            _running.pop().close()  # an interrupted one would answer the next request with this one's result
             raise
 
 

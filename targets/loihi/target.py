@@ -111,7 +111,7 @@ class LoihiTarget:
     def run(self, artifact: LoihiArtifact, inputs: Arrays, trace: bool = False) -> Result:
         checked = check_inputs(artifact.network, inputs)
         plan, arrays = plan_run(artifact.network, artifact.lowered, checked, trace)
-        _, found = session.ask({"ask": "run", "plan": plan}, arrays, artifact.config.timeout_s)
+        _, found = session.ask(plan, arrays, artifact.config.timeout_s)
         return align(artifact.network, artifact.lowered, checked, found, trace)
 
     def stepper(self, artifact: LoihiArtifact) -> Stepper:

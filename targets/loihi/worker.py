@@ -11,7 +11,6 @@ import io
 import json
 import os
 import struct
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -59,11 +58,15 @@ def simulate(plan: Mapping[str, Any], arrays: Arrays) -> tuple[dict[str, Any], d
         populations = _populations(plan, arrays, Path(folder))
         _connect(plan, arrays, _sources(plan, arrays), populations)
         config = Loihi1SimCfg(select_tag="fixed_pt", exception_proc_model_map=_models())
-        runner = next(iter(populations.values()))
+        runners: list[Any] = []
         try:
-            runner.run(condition=RunSteps(num_steps=plan["steps"]), run_cfg=config)
+            for population in populations.values():
+                if population.runtime is None:  # Lava runs what is connected: a part of its own needs its own run
+                    runners.append(population)
+                    population.run(condition=RunSteps(num_steps=plan["steps"]), run_cfg=config)
         finally:
-            runner.stop()
+            for runner in runners:
+                runner.stop()
         names = list(populations)
         found = {f"{k}/{name}": np.load(_record_path(folder, k, names.index(name))) for k, name in plan["record"]}
     return {"wall_s": time.perf_counter() - started}, found
@@ -187,25 +190,14 @@ def _record_path(folder: Path | str, kind: str, index: int) -> Path:
 
 
 def serve(requests: IO[bytes], answers: IO[bytes]) -> None:
-    """Answer until the parent closes its end. A request that fails is answered with its error."""
+    """Answer plans until the parent closes its end. One that fails is answered with its error."""
     while (message := read_message(requests)) is not None:
-        header, arrays = message
-        if header["ask"] == "hello":
-            import lava.proc.lif.models  # noqa: F401  what takes long is imported once, here
-
-            write_message(answers, {"python": sys.version.split()[0], "lava": _lava_version()}, {})
-            continue
+        plan, arrays = message
         try:
-            answer, found = simulate(header["plan"], arrays)
+            answer, found = simulate(plan, arrays)
         except Exception as error:  # noqa: BLE001  the parent reports it, whatever it is
             answer, found = {"error": f"{type(error).__name__}: {error}"}, {}
         write_message(answers, answer, found)
-
-
-def _lava_version() -> str:
-    from importlib.metadata import version
-
-    return version("lava-nc")
 
 
 def main() -> None:

@@ -179,6 +179,17 @@ def odd_weights(z: Zoo) -> IntegerNetwork:
     return network([GRADED], p, ("y", "b"))
 
 
+def apart(z: Zoo) -> IntegerNetwork:
+    """Parts that share nothing, one of them driven by its bias alone."""
+    p = [
+        z.population("a", (8,), ("x", Dense(z.weights(8, 12)))),
+        z.population("b", (8,), ("rhythm", Dense(z.weights(8, 6), -1))),
+        z.population("alone", (5,), bias=4000, bias_exp=4, dv=100, vth=900),
+        z.population("c", (6,), ("b", Dense(z.weights(6, 8)))),
+    ]
+    return network([GRADED, RHYTHM], p, ("y", "a"), ("z", "c"), ("w", "alone"))
+
+
 def wraps_once(z: Zoo) -> IntegerNetwork:
     """Currents just beyond 24 bits, and voltages at their clip."""
     p = [
@@ -219,6 +230,7 @@ ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
         recurrent_pair,
         subtract,
         odd_weights,
+        apart,
         wraps_once,
         wraps_often,
     )

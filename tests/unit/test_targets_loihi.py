@@ -192,7 +192,7 @@ def fake_worker(tmp_path: Path, body: str) -> LavaWorker:
 def test_a_worker_that_dies_says_its_last_words(tmp_path):
     worker = fake_worker(tmp_path, "sys.stderr.write('one\\ntwo: out of memory\\n'); sys.exit(7)")
     with pytest.raises(TargetUnavailable, match=r"ended without an answer; its last lines: one \| two: out of memory"):
-        worker.ask({"ask": "run"}, {}, 30)
+        worker.ask({"steps": 1}, {}, 30)
     worker.close()
     assert not worker.alive
 
@@ -201,7 +201,7 @@ def test_a_worker_that_hangs_is_ended(tmp_path):
     worker = fake_worker(tmp_path, "import subprocess; subprocess.Popen(['sleep', '60']); time.sleep(60)")
     started = time.monotonic()
     with pytest.raises(TargetUnavailable, match=r"did not answer within 0\.5 s"):
-        worker.ask({"ask": "run"}, {}, 0.5)
+        worker.ask({"steps": 1}, {}, 0.5)
     worker.close()
     assert not worker.alive and time.monotonic() - started < 30
 
@@ -209,7 +209,7 @@ def test_a_worker_that_hangs_is_ended(tmp_path):
 def test_a_worker_that_fails_is_replaced(tmp_path, monkeypatch, lava):
     session.close()
     with pytest.raises(TargetUnavailable, match=r"failed \(KeyError"):
-        session.ask({"ask": "run", "plan": {}}, {}, 60)
+        session.ask({}, {}, 60)
     compiled = compile(chain(), "loihi")
     x = np.ones((3, 1, 3), np.int64)
     assert np.array_equal(compiled.run(x).outputs["y"], integer.run(chain(), {"x": x}).outputs["y"])
@@ -228,10 +228,10 @@ def test_the_worker_is_kept_between_runs(lava):
 
 def test_messages_survive_the_pipe():
     pipe = io.BytesIO()
-    write_message(pipe, {"ask": "run", "plan": {"ü": [1]}}, {"a/b": np.arange(6, dtype=np.int32).reshape(2, 3)})
+    write_message(pipe, {"steps": 1, "plan": {"ü": [1]}}, {"a/b": np.arange(6, dtype=np.int32).reshape(2, 3)})
     pipe.seek(0)
     header, arrays = read_message(pipe)
-    assert header == {"ask": "run", "plan": {"ü": [1]}} and arrays["a/b"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert header == {"steps": 1, "plan": {"ü": [1]}} and arrays["a/b"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert read_message(pipe) is None
 
 
