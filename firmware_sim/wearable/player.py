@@ -89,24 +89,18 @@ class Player:
         """Whether the device has left for good (the fault ``disconnect``)."""
         return self._next_sample >= self._wearable.faults.disconnect * self._wearable.rate_hz
 
-    def hear(self, message: Message, now_s: float) -> bool:
-        """Obey the host.
+    def hear(self, message: Message, now_s: float) -> None:
+        """Obey the host; a frame that is half sent is sent to its end all the same.
 
         Args:
             message: what the host said; anything but Start and Stop is ignored.
             now_s: seconds on a monotonic clock.
-
-        Returns:
-            Whether what was about to be sent has become void.
         """
         if isinstance(message, Start):
             self._info, self._introduced, self._started_s = self._wearable.info(message.session), False, now_s
             self._next_sample, self._sequence, self._next_end_s = 0, 0, -math.inf
-            return True
-        if isinstance(message, Stop):
+        elif isinstance(message, Stop):
             self._info = None
-            return True
-        return False
 
     def wait_s(self, now_s: float) -> float | None:
         """Seconds until the next frame is due, at least 0; None while there is nothing to say."""

@@ -116,8 +116,7 @@ def _play(player: Player, master: int, stop: int) -> None:
             return
         if master in readable:
             for message in decoder.push(os.read(master, _READ_SIZE)):
-                if player.hear(message, time.monotonic()):
-                    unsent = b""
+                player.hear(message, time.monotonic())
         elif master in writable:
             with suppress(BlockingIOError):
                 unsent = unsent[os.write(master, unsent) :]

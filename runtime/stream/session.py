@@ -32,7 +32,7 @@ def stream(
     However it ends, what arrived has been decided on and handed to the sinks, and the summary says how it ended.
 
     Args:
-        source: an open source; it is told to stop, not closed.
+        source: an open source; the caller closes it, which stops the device.
         front_end: a fresh one for the source's gain and rate.
         decide: what the network says of a beat.
         sinks: told of every event in order; closed at the end, also after an error.
@@ -76,7 +76,6 @@ class _Session:
                 ended = "broken"
             elif should_stop():
                 ended = "interrupted"
-        self._source.stop()
         self._settle(self._front_end.flush(), arrived_s=None)
         summary = self._tally.summary(self._source.info.name, ended, self._source.problem, self._source.link)
         self._tell(Closed(summary))

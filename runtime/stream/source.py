@@ -121,14 +121,10 @@ class Source:
                 self.problem = f"the device at '{self._port.url}' sent no samples for {self._silence_s:g} s"
                 return
 
-    def stop(self) -> None:
-        """Ask the device to send no more; a port that is gone is left alone."""
+    def close(self) -> None:
+        """Ask the device to send no more, if it is still there, and give the port back."""
         with suppress(StreamError):
             self._send(Stop())
-
-    def close(self) -> None:
-        """Stop the device and give the port back."""
-        self.stop()
         self._port.close()
 
     def __enter__(self) -> Source:

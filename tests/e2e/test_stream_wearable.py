@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -68,6 +69,27 @@ def test_a_reader_that_comes_late_and_reads_slowly_loses_nothing() -> None:
         first = until(port, Samples, decoder, size=1)
         rest = until(port, End, decoder, size=64)
         assert np.array_equal(counts_of(first + rest), LONG)
+
+
+def test_a_line_that_takes_part_of_a_frame_gets_the_rest_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Linux takes frames whole here, other systems need not: a stand-in takes seven bytes at most and is often full.
+    whole_write = os.write
+    calls = itertools.count()
+
+    def partial_write(descriptor: int, data: bytes) -> int:
+        if next(calls) % 3 == 1:
+            raise BlockingIOError
+        return whole_write(descriptor, data[:7])
+
+    with serve_wearable(wearable()) as path, opened(path) as port:
+        say(port, Start(1))
+        decoder = Decoder()
+        first = until(port, Info, decoder, size=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", partial_write)
+            rest = until(port, End, decoder)
+        assert np.array_equal(counts_of(first + rest), ECG.counts)
+        assert decoder.counts.lost_frames == decoder.counts.bad_frames == 0 and next(calls) > 100
 
 
 def test_a_host_that_leaves_and_returns_starts_anew_on_the_same_port() -> None:

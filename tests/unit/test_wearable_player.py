@@ -34,15 +34,15 @@ def test_says_nothing_before_start_and_nothing_after_stop() -> None:
     assert player.wait_s(1e6) is None
     with pytest.raises(StreamError, match="nobody has started"):
         player.speak(0.0)
-    assert player.hear(Start(3), 10.0)
+    player.hear(Start(3), 10.0)
     assert player.wait_s(10.0) == 0
-    assert player.hear(Stop(), 10.0)
+    player.hear(Stop(), 10.0)
     assert player.wait_s(1e6) is None
 
 
 def test_ignores_what_no_host_says() -> None:
     player = Player(wearable())
-    assert not player.hear(End(5), 0.0)
+    player.hear(End(5), 0.0)
     assert player.wait_s(0.0) is None
 
 
@@ -78,6 +78,12 @@ def test_a_new_start_begins_anew_under_its_own_number() -> None:
     assert isinstance(info, Info) and info.session == 2
     assert isinstance(blocks[0], Samples) and blocks[0].first == 0 and len(blocks) == 5
     assert decoder.counts.lost_frames == 0
+
+
+def test_noise_on_the_line_does_not_swallow_the_introduction() -> None:
+    player = Player(wearable(speed=0))
+    player.hear(Start(1), 0.0)
+    assert isinstance(Decoder().push(b"\x31\x07" + player.speak(0.0))[0], Info)
 
 
 @pytest.mark.parametrize("speed", [1.0, 8.0])
