@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -136,7 +137,7 @@ def _load_cached(name: str, front_end: FrontEndConfig, data: Path | None, detect
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 return Beats(**{key: arrays[key] for key in array_names}, names=(name,))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             path.unlink(missing_ok=True)
     beats = read_record(name, front_end, data, detector)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -120,7 +121,7 @@ def train_preset(
         "detectors": list(chosen.detectors),
         "beats": {label: int((beats.labels == i).sum()) for i, label in enumerate(CLASSES)},
         "seed": seed,
-        "fit": asdict(config),
+        "fit": json.loads(json.dumps(asdict(config))),
         "versions": _versions(),
     }
     checkpoint = Checkpoint(model, chosen.front_end, CLASSES, chosen.steps, chosen.dt_s, provenance)
