@@ -65,15 +65,11 @@ def profile_sections(profile: Profile) -> list[Section]:
     """One target's part of a page: its figures, then its layers."""
     sections = []
     for title, figures in _groups(profile):
-        note = profile.conditions
-        if title == _TITLES["break_even"]:
-            note = profile.verdict
-        sections.append(
-            Section(f"{profile.target}: {title.lower()}", table([_row(n, f) for n, f in figures.items()]), note)
-        )
+        note = profile.verdict if title == _TITLES["break_even"] else profile.conditions
+        sections.append(Section(f"{profile.target} · {title}", table(_rows(figures)), note))
     if profile.layers:
         rows = _layer_rows(profile.layers)
-        sections.append(Section(f"{profile.target}: layers", table(rows), "Per inference, as the operations above."))
+        sections.append(Section(f"{profile.target} · Layers", table(rows), "Per inference, as the operations above."))
     return sections
 
 
@@ -84,15 +80,19 @@ def _groups(profile: Profile) -> Iterator[tuple[str, Mapping[str, Figure]]]:
             yield title, figures
 
 
-def _row(name: str, figure: Figure) -> dict[str, str]:
-    return {
-        "figure": name,
-        "value": quantity(figure.value, figure.unit),
-        "band": band(figure),
-        "kind": figure.kind,
-        "source": figure.source,
-        "conditions": figure.conditions,
-    }
+def _rows(figures: Mapping[str, Figure]) -> list[dict[str, str]]:
+    banded = any(band(figure) for figure in figures.values())
+    return [
+        {"figure": name, "value": _unbroken(quantity(figure.value, figure.unit))}
+        | ({"band": _unbroken(band(figure))} if banded else {})
+        | {"kind": figure.kind, "source": figure.source, "conditions": figure.conditions}
+        for name, figure in figures.items()
+    ]
+
+
+def _unbroken(text: str) -> str:
+    """A number stays on one line with its unit."""
+    return text.replace(" ", "\u00a0")
 
 
 def _layer_rows(layers: Mapping[str, Mapping[str, Figure]]) -> list[dict[str, str]]:

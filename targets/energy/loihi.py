@@ -96,8 +96,8 @@ def occupancy(layer: LayerOperations) -> dict[str, Figure]:
     source = "Davies et al. 2018, IEEE Micro 38(1): 1,024 neurons and 128 KB of synapses a core"
     note = "fewest cores; 8-bit weights unrolled, without index bits"
     return {
-        "cores": Figure(cores, "core", "modelled", source, note),
-        "neurons per core": Figure(-(-layer.neurons // cores), "neuron", "modelled", source, note),
+        "cores": Figure(cores, "cores", "modelled", source, note),
+        "neurons per core": Figure(-(-layer.neurons // cores), "neurons", "modelled", source, note),
         "synapse memory per core": Figure(-(-layer.connections // cores), "B", "modelled", source, note),
     }
 

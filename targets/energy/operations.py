@@ -131,12 +131,12 @@ def operation_figures(layers: tuple[LayerOperations, ...]) -> dict[str, Figure]:
     states = sum(x.states for x in layers) * steps
     weight_bytes, state_bytes = macs + acs, 2 * STATE_BYTES * states
     return {
-        "dense MACs": figure(sum(x.connections for x in layers) * steps, "MAC"),
-        "effective MACs": figure(macs, "MAC"),
-        "effective ACs": figure(acs, "AC"),
-        "synaptic operations": figure(macs + acs, "operation"),
-        "neuron updates": figure(updates, "update"),
-        "spikes": figure(spikes, "spike"),
+        "dense MACs": figure(sum(x.connections for x in layers) * steps, "MACs"),
+        "effective MACs": figure(macs, "MACs"),
+        "effective ACs": figure(acs, "ACs"),
+        "synaptic operations": figure(macs + acs, "operations"),
+        "neuron updates": figure(updates, "updates"),
+        "spikes": figure(spikes, "spikes"),
         "bytes moved, least": Figure(
             weight_bytes + state_bytes,
             "B",

@@ -78,7 +78,7 @@ class OnnxTarget:
             "sequence model": Figure(len(artifact.sequence), "B", "measured", source, "weights as int8 where they fit"),
             "step model": Figure(len(artifact.step), "B", "measured", source, "weights as int8 where they fit"),
         }
-        threads = f"ONNX Runtime {onnxruntime.__version__}, {artifact.config.threads} thread(s)"
+        threads = f"ONNX Runtime {onnxruntime.__version__}, threads: {artifact.config.threads}"
         return host_profile(
             self.name,
             artifact.network,

@@ -85,7 +85,7 @@ class ReferenceTarget:
         states = sum(v[0, 0].size for states in (trace.v, trace.u) for v in states.values())
         spikes = sum(float(np.sum(values, dtype=np.int64)) for values in trace.spikes.values()) / batch
         layers = {
-            name: {"spikes": _counted(float(np.sum(values, dtype=np.int64)) / batch, "spike", conditions)}
+            name: {"spikes": _counted(float(np.sum(values, dtype=np.int64)) / batch, "spikes", conditions)}
             for name, values in trace.spikes.items()
         }
         weights = sum(8 * node.weight.size for node in graph.nodes.values() if isinstance(node, _WEIGHTED))
@@ -94,9 +94,9 @@ class ReferenceTarget:
             conditions=f"{machine}; operations over {batch} inferences of {steps} steps",
             latency=latency_figures("per inference", measured, f"{machine}, batch 1, {steps} steps in one call"),
             operations={
-                "dense MACs": _counted(macs, "MAC", conditions),
-                "neuron updates": _counted(updates, "update", conditions),
-                "spikes": _counted(spikes, "spike", conditions),
+                "dense MACs": _counted(macs, "MACs", conditions),
+                "neuron updates": _counted(updates, "updates", conditions),
+                "spikes": _counted(spikes, "spikes", conditions),
             },
             memory={
                 "weights": Figure(weights, "B", "modelled", "64-bit weights"),

@@ -190,6 +190,13 @@ def apart(z: Zoo) -> IntegerNetwork:
     return network([GRADED, RHYTHM], p, ("y", "a"), ("z", "c"), ("w", "alone"))
 
 
+def late_input(z: Zoo) -> IntegerNetwork:
+    """An input that is read one step late as well."""
+    late = Synapses("late", "x", Dense(z.weights(9, 12), -2), recurrent=True)
+    a = z.population("a", (9,), ("x", Dense(z.weights(9, 12), -2)), bias=300)
+    return network([GRADED], [replace(a, synapses=(*a.synapses, late))], ("y", "a"))
+
+
 def wraps_once(z: Zoo) -> IntegerNetwork:
     """Currents just beyond 24 bits, and voltages at their clip."""
     p = [
@@ -231,6 +238,7 @@ ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
         subtract,
         odd_weights,
         apart,
+        late_input,
         wraps_once,
         wraps_often,
     )

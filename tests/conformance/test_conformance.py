@@ -14,6 +14,7 @@ from cortexcore.targets.registry import get_target
 from cortexcore.targets.saved import network_sha256
 
 CANNOT = {
+    ("onnx", "late_input"): "a recurrent connection reads an input",
     ("loihi", "recurrent_pair"): "spans 2 connections",
     ("loihi", "subtract"): "reset 'subtract' is not a hardware LIF",
     ("loihi", "wraps_often"): "exceed 24 bits",
@@ -68,17 +69,20 @@ def test_the_networks_do_what_they_are_for(animal):
 
 @pytest.mark.parametrize("target", ["integer", "onnx"])
 def test_step_by_step_equals_the_sequence(target, animal):
-    _, network, inputs = animal
+    name, network, inputs = animal
+    if (target, name) in CANNOT:
+        assert not get_target(target).check(network).ok
+        return
     golden = integer.run(network, inputs)
     stepper = compile(network, target).stepper()
     steps, batch = next(iter(inputs.values())).shape[:2]
     for _ in range(2):
         stepper.start(batch)
         for t in range(steps):
-            outputs = stepper.step({name: values[t] for name, values in inputs.items()})
-            for name, expected in golden.outputs.items():
-                assert outputs[name].dtype == expected.dtype
-                assert np.array_equal(outputs[name], expected[t]), (name, t)
+            outputs = stepper.step({port: values[t] for port, values in inputs.items()})
+            for port, expected in golden.outputs.items():
+                assert outputs[port].dtype == expected.dtype
+                assert np.array_equal(outputs[port], expected[t]), (port, t)
 
 
 @pytest.mark.parametrize("target", ["integer", "onnx", "loihi"])

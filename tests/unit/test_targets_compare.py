@@ -150,7 +150,7 @@ def test_reports_show_every_figure():
     for section in (profile.latency, profile.energy, profile.operations, profile.memory, profile.break_even):
         for name, figure in section.items():
             assert name in text and name in html
-            assert figure.source in text and quantity(figure.value, figure.unit) in html
+            assert figure.source in text and quantity(figure.value, figure.unit) in html.replace("\u00a0", " ")
     assert profile.verdict in text and "&lt;a network&gt;" in html and "<script" not in html
     assert isinstance(compile(network(), "integer"), Compiled)
 
