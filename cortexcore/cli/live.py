@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cortexcore.cli.options import BundlePath, Data
-from cortexcore.errors import CortexCoreError
+from cortexcore.errors import CortexCoreError, StreamError
 
 
 def wearable(
@@ -70,7 +70,8 @@ def stream(
         if record is not None:
             sinks.append(Recorder(record, source.info))
         summary = run_session(source, front_end, classifier.decide, sinks, duration_s=duration)
-    raise typer.Exit(summary.exit_code)
+    if summary.problem is not None:
+        raise StreamError(summary.problem)
 
 
 def demo(

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wfdb
 
 from cortexcore.cli import main
 from cortexcore.export.graph import Graph
 from cortexcore.export.nir_io import read_integer_nir, write_nir
 from cortexcore.export.nodes import LIF, Affine, Input, Output
+from cortexcore.firmware_sim.wearable import Wearable, parse_faults, serve_wearable, synthetic_ecg
 from cortexcore.opening import SHIPPED
 
 BUNDLE = str(SHIPPED / "bundle")
@@ -172,6 +174,19 @@ def test_bad_input_gets_one_clear_sentence(cli: Run, graph_file: Path, spikes: P
     if wanted == 1:
         assert err.strip().splitlines()[-1].startswith("cortexcore: ")
     assert sorted(tmp_path.iterdir()) == before, "something was left half-written"
+
+
+def test_a_device_that_vanishes_ends_with_what_was_recorded(cli: Run, tmp_path: Path) -> None:
+    ecg = synthetic_ecg(30.0)
+    faults = parse_faults("disconnect=20")
+    device = Wearable(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=0, faults=faults)
+    with serve_wearable(device) as port:
+        code, out, err = cli("stream", BUNDLE, "--port", port, "--target", "integer", "--record", tmp_path / "rec")
+    assert code == 1 and err.startswith("cortexcore: ") and "broken" in out
+    recorded = wfdb.rdrecord(str(tmp_path / "rec" / ecg.name), physical=False).d_signal[:, 0]
+    np.testing.assert_array_equal(recorded, ecg.counts[: len(recorded)])
+    # What still stood in the port's buffer (4 kB, under 10 s) goes with a pulled cable.
+    assert 8 * ecg.rate_hz < len(recorded) <= 20 * ecg.rate_hz
 
 
 def test_a_changed_bundle_is_refused(cli: Run, tmp_path: Path) -> None:
