@@ -101,7 +101,7 @@ def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[s
             raise DataError(f"input '{port.name}' of shape {values.shape} is empty: it needs a step and an inference")
         with np.errstate(invalid="ignore"):
             whole = values.astype(np.int64)
-        if not np.array_equal(whole, values):
+        if not np.can_cast(values.dtype, np.int64) and not np.array_equal(whole, values):
             raise DataError(f"input '{port.name}' holds values that are not integers; encode it first")
         if whole.min() < port.low or whole.max() > port.high:
             raise DataError(
