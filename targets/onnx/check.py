@@ -5,10 +5,7 @@ from __future__ import annotations
 from cortexcore.export.network import THRESHOLD_SHIFT, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import guards, largest_sum, sent_ranges
-from cortexcore.targets.onnx.synapses import FLOAT64_EXACT, INT32_SAFE, WRAP, digit_bits
-
-INT64_LIMIT = 2**63
-"""Shifted sums below this fit int64, and are whole numbers in float64, since a shift keeps the mantissa."""
+from cortexcore.targets.onnx.exact import FLOAT64_EXACT, INT32_SAFE, INT64_LIMIT, WRAP, digit_bits
 
 
 def check(network: IntegerNetwork) -> CheckReport:

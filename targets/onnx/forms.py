@@ -18,6 +18,7 @@ from cortexcore.export.integer import computing_order
 from cortexcore.export.network import InputPort, IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import Guards, guards
 from cortexcore.targets.onnx.build import Build, finish, value
+from cortexcore.targets.onnx.exact import INT32_SAFE
 from cortexcore.targets.onnx.neuron import (
     States,
     delays_reset,
@@ -26,7 +27,7 @@ from cortexcore.targets.onnx.neuron import (
     emit_voltage,
     keeps_current,
 )
-from cortexcore.targets.onnx.synapses import INT32_SAFE, Lead, emit_current
+from cortexcore.targets.onnx.synapses import Lead, emit_current
 
 
 def input_dtype(port: InputPort) -> str:

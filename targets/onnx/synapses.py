@@ -10,17 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Operation, Synapses
+from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Synapses
 from cortexcore.targets.bounds import largest_sum, sent_ranges
 from cortexcore.targets.onnx.build import Build
-
-FLOAT32_EXACT = 2**24
-FLOAT64_EXACT = 2**53
-INT32_SAFE = 2**30
-"""Currents up to this add up in int32, with room for u and bias."""
-WRAP = 2**24
+from cortexcore.targets.onnx.exact import FLOAT32_EXACT, WRAP, digit_bits, stored_weight
 
 
 @dataclass(frozen=True)
@@ -29,22 +23,6 @@ class Lead:
 
     axes: int
     sizes: str
-
-
-def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.int16], int]:
-    """(w / 2^k, k): the weights without their common factor 2^k, as int8 wherever they fit."""
-    weight = operation.weight.astype(np.int64)
-    common = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
-    k = (common & -common).bit_length() - 1 if common else 0
-    small = weight >> k
-    fits = small.min(initial=0) >= -128 and small.max(initial=0) <= 127
-    return (small.astype(np.int8) if fits else small.astype(np.int16)), k
-
-
-def digit_bits(operation: Operation) -> int:
-    """Bits of a source value for which the sum stays exact in float32; 0 where not even one bit does."""
-    one = max(1, largest_sum(operation, (-1, 1)) >> stored_weight(operation)[1])
-    return (FLOAT32_EXACT // one).bit_length() - 1 if one <= FLOAT32_EXACT // 2 else 0
 
 
 def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead, whole: bool) -> str:

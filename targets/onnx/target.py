@@ -12,6 +12,7 @@ from cortexcore.errors import BundleError
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Result
 from cortexcore.targets.onnx import session
+from cortexcore.targets.onnx.check import check
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.session import METADATA_KEY, OnnxArtifact, OnnxStepper
 from cortexcore.targets.profile import Figure, Profile
@@ -30,8 +31,6 @@ class OnnxTarget:
         return None
 
     def check(self, network: IntegerNetwork) -> CheckReport:
-        from cortexcore.targets.onnx.check import check
-
         return check(network)
 
     def lower(self, network: IntegerNetwork, config: OnnxConfig) -> OnnxArtifact:

@@ -17,7 +17,7 @@ from cortexcore.export import integer
 from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.onnx.config import OnnxConfig
-from cortexcore.targets.onnx.synapses import digit_bits, stored_weight
+from cortexcore.targets.onnx.exact import digit_bits, stored_weight
 from cortexcore.targets.registry import get_target
 
 onnx = pytest.importorskip("onnx")
@@ -186,6 +186,7 @@ stepper = target.stepper(artifact)
 stepper.start(2)
 np.save(folder / "y0.npy", stepper.step({{"x": x[0]}})["y"])
 target.profile(artifact, {{"x": x}})
+target.check(artifact.network).require()
 try:
     target.lower(artifact.network, target.config())
 except TargetUnavailable as error:
