@@ -7,7 +7,6 @@ are those very values, so they are read back exactly; what floats cannot say is 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from cortexcore.export.network import (
 )
 from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree, write_whole
 from cortexcore.export.nir_io.read import node_groups, own_metadata
-from cortexcore.export.nir_io.write import FORMAT_VERSION, KEY, regrouped, ungrouped
+from cortexcore.export.nir_io.write import FORMAT_VERSION, metadata_of, regrouped, ungrouped
 
 Tree = Mapping[str, Any]
 NO_LEAK = 2.0**40
@@ -73,8 +72,7 @@ def write_integer_nir(network: IntegerNetwork, path: Path | str) -> None:
                 )
     for port in network.outputs:
         add(port.name, nir.Output(np.array(network.shape_of(port.source))), port.source)
-    metadata = {KEY: json.dumps(_description(network), allow_nan=False)}
-    write_whole(Path(path), nir.NIRGraph(nodes, edges, metadata=metadata))
+    write_whole(Path(path), nir.NIRGraph(nodes, edges, metadata=metadata_of(_description(network))))
 
 
 def read_integer_nir(path: Path | str, max_bytes: int = MAX_BYTES) -> IntegerNetwork:
@@ -103,7 +101,7 @@ def parse_integer(tree: Tree, place: str) -> IntegerNetwork:
         )
     except GraphError as error:
         raise GraphError(f"{place}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise GraphError(f"{place} lacks part of its integer network ({error}); write it again") from error
 
 

@@ -85,11 +85,11 @@ def parse_graph(
         _require(given, bool(spiking), place)
         extras: Mapping[str, Any] = {}
     else:
-        said, extras = ours, ours.get("nodes", {})
+        said, extras = ours, _own_nodes(ours, place)
         _contradictions(given, ours, spiking, place)
     edges = edges_of(tree, place)
     nodes = _expanded(_parse_nodes(groups, extras, reset, place), edges, groups)
-    metadata: dict[str, Any] = dict(ours.get("metadata", {})) if ours else {}
+    metadata: dict[str, Any] = dict(ours["metadata"]) if ours else {}
     if ours is None:
         metadata["assumed"] = {k: v for k, v in given.items() if v is not None and (k != "reset" or spiking)}
         metadata["nir_version"] = version
@@ -103,7 +103,7 @@ def parse_graph(
 
 def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
     """What CortexCore wrote into a file's metadata, or None in another tool's file."""
-    metadata = tree.get("metadata", {})
+    metadata = tree.get("metadata")
     if not isinstance(metadata, Mapping) or KEY not in metadata:
         return None
     try:
@@ -114,6 +114,16 @@ def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
         found = ours.get("version") if isinstance(ours, dict) else None
         raise GraphError(f"{place} is of format version {found}, this CortexCore reads version {FORMAT_VERSION}")
     return ours
+
+
+def _own_nodes(ours: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """What our metadata says of the nodes, once it is sure to have the form we write."""
+    nodes: dict[str, Any] = ours["nodes"] if isinstance(ours.get("nodes"), dict) else {"": None}
+    if not isinstance(ours.get("metadata"), dict) or not all(isinstance(said, dict) for said in nodes.values()):
+        raise GraphError(f"{place} lacks part of its metadata; write it again")
+    if bad := [name for name, said in nodes.items() if not isinstance(said.get("reset", ""), str)]:
+        raise GraphError(f"{place} says no kind of reset for {', '.join(bad)}; write it again")
+    return nodes
 
 
 def node_groups(tree: Tree, place: str) -> dict[str, Tree]:
@@ -153,7 +163,7 @@ def _contradictions(given: Mapping[str, Any], ours: Mapping[str, Any], spiking: 
         for key, option in options.items()
         if given[key] is not None and given[key] != said[key]
     ]
-    resets = {ours.get("nodes", {}).get(name, {}).get("reset") for name in spiking}
+    resets = {ours["nodes"].get(name, {}).get("reset") for name in spiking}
     if given["reset"] is not None and resets - {given["reset"]}:
         problems.append(f"--reset is {given['reset']}, the file says {', '.join(sorted(map(str, resets)))}")
     if problems:
@@ -174,7 +184,7 @@ def _parse_nodes(groups: Mapping[str, Tree], extras: Mapping[str, Any], reset: R
             nodes[name] = _PARSERS[kind](group, {"reset": reset, "reset_delay": False, **extra})
         except KeyError as error:
             problems.append(f"'{name}' ({kind}) lacks the field {error}")
-        except (GraphError, TypeError, ValueError) as error:
+        except (GraphError, TypeError, ValueError, OverflowError) as error:
             problems.append(f"'{name}' ({kind}) {error}")
     if unknown:
         problems.append(f"no counterpart for {', '.join(unknown)}; there is one for {', '.join(_PARSERS)}")

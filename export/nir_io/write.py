@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cortexcore.errors import GraphError
 from cortexcore.export.graph import Graph
 from cortexcore.export.nir_io.hdf import write_whole
 from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
@@ -26,6 +28,7 @@ def write_nir(graph: Graph, path: Path | str) -> None:
 
     Raises:
         DataError: the file cannot be written.
+        GraphError: the graph's metadata is not JSON.
     """
     import nir
 
@@ -39,8 +42,21 @@ def write_nir(graph: Graph, path: Path | str) -> None:
         "metadata": dict(graph.metadata),
     }
     nodes = {name: _nir_node(graph, name) for name in graph.nodes}
-    metadata = {KEY: json.dumps(ours, allow_nan=False)}
-    write_whole(Path(path), nir.NIRGraph(nodes, list(graph.edges), metadata=metadata))
+    write_whole(Path(path), nir.NIRGraph(nodes, list(graph.edges), metadata=metadata_of(ours)))
+
+
+def metadata_of(ours: Mapping[str, Any]) -> dict[str, str]:
+    """A NIR graph's metadata with what is ours as JSON.
+
+    Raises:
+        GraphError: the metadata holds something that JSON cannot.
+    """
+    try:
+        return {KEY: json.dumps(ours, allow_nan=False)}
+    except (TypeError, ValueError) as error:
+        raise GraphError(
+            f"the metadata cannot be kept as JSON ({error}); use plain numbers, texts and lists"
+        ) from error
 
 
 def _own_fields(graph: Graph, name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -228,6 +229,10 @@ def edit_metadata(path: Path, change: object) -> None:
         (lambda o: [o], "format version None"),
         (lambda o: {k: v for k, v in o.items() if k != "dt_s"}, "lacks 'dt_s'"),
         (lambda o: {**o, "dt_s": "soon"}, "not a single number"),
+        (lambda o: {**o, "nodes": [1]}, "lacks part of its metadata"),
+        (lambda o: {**o, "nodes": {"lif": 1}}, "lacks part of its metadata"),
+        (lambda o: {**o, "metadata": None}, "lacks part of its metadata"),
+        (lambda o: {**o, "nodes": {**o["nodes"], "lif": {"reset": {}}}}, "no kind of reset for lif"),
         (lambda o: {**o, "nodes": {**o["nodes"], "z_conv": {"groups": 5}}}, "5 groups"),
         (lambda o: {**o, "nodes": {**o["nodes"], "lif": {"reset": "soft", "reset_delay": False}}}, "'soft'"),
     ],
@@ -253,6 +258,14 @@ def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(DataError, match="No space left"):
         write_nir(everything(), tmp_path / "g.nir")
     assert (tmp_path / "g.nir").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_metadata_must_be_json(tmp_path: Path) -> None:
+    with pytest.raises(GraphError, match="cannot be kept as JSON"):
+        write_nir(replace(everything(), metadata={"a": np.zeros(2)}), tmp_path / "g.nir")
+    with pytest.raises(GraphError, match="cannot be kept as JSON"):
+        write_integer_nir(replace(integer_network(), metadata={"a": float("nan")}), tmp_path / "i.nir")
+    assert not list(tmp_path.iterdir())
 
 
 def weights(rng: np.random.Generator, *shape: int) -> np.ndarray:
