@@ -24,9 +24,9 @@ class Augmentation:
             differs from the patient's usual one, which holds for patients never seen; the signal also tells who it is.
     """
 
-    scale: float = 0.12
+    scale: float = 0.2
     shift: int = 2
-    noise: float = 4.0
+    noise: float = 6.0
     drift: float = 4.0
     rhythm_noise: float = 4.0
     drop_signal: float = 0.7

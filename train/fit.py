@@ -39,10 +39,10 @@ class FitConfig:
         CortexCoreError: a value is out of its range.
     """
 
-    epochs: int = 8
+    epochs: int = 6
     beats_per_epoch: int = 16384
     batch: int = 128
-    balance: float = 0.5
+    balance: float = 0.6
     learning_rate: float = 5e-3
     weight_decay: float = 1e-2
     focal_gamma: float = 0.0

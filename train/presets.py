@@ -119,7 +119,7 @@ def train_preset(
         "fitted_records": list(names),
         "held_out_records": [name for name in DS1 if name not in names],
         "detectors": list(chosen.detectors),
-        "beats": {label: int((beats.labels == i).sum()) for i, label in enumerate(CLASSES)},
+        "examples": {label: int((beats.labels == i).sum()) for i, label in enumerate(CLASSES)},
         "seed": seed,
         "fit": json.loads(json.dumps(asdict(config))),
         "versions": _versions(),

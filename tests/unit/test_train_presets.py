@@ -27,7 +27,7 @@ def test_train_and_save(data_dir, tmp_path):
     assert read.provenance == made.provenance
     assert read.provenance["fitted_records"] == ["118", "119"] and read.provenance["seed"] == 3
     assert sorted(read.provenance["fitted_records"] + read.provenance["held_out_records"]) == sorted(DS1)
-    assert read.provenance["beats"] == {"N": 2166 + 1543, "S": 96, "V": 16 + 444, "F": 0}
+    assert read.provenance["examples"] == {"N": 2166 + 1543, "S": 96, "V": 16 + 444, "F": 0}
     assert read.provenance["fit"]["epochs"] == 1 and read.provenance["versions"]["torch"]
     assert any("epoch 1/1" in line for line in lines) and any("record 118" in line for line in lines)
     assert (read.steps, read.classes) == (SMALL.steps, ("N", "S", "V", "F"))
