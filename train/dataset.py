@@ -140,11 +140,16 @@ def _load_cached(name: str, front_end: FrontEndConfig, data: Path | None, detect
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             path.unlink(missing_ok=True)
     beats = read_record(name, front_end, data, detector)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        np.savez_compressed(part, **{key: getattr(beats, key) for key in array_names})
-        part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            part = Path(folder) / path.name
+            np.savez_compressed(part, **{key: getattr(beats, key) for key in array_names})
+            part.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"the cache {path.parent} cannot be written ({error.strerror or error}): name another with XDG_CACHE_HOME"
+        ) from error
     return beats
 
 

@@ -79,3 +79,11 @@ def test_a_missing_record_is_named(data_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "user_cache", lambda: tmp_path)
     with pytest.raises(DataError, match="999"):
         load_dataset(["999"], FrontEndConfig(), data_dir)
+
+
+def test_a_cache_that_cannot_be_written_is_named(data_dir, record_124, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(dataset, "user_cache", lambda: tmp_path / "file")
+    monkeypatch.setattr(dataset, "read_record", lambda *_: record_124["reference"])
+    with pytest.raises(DataError, match="cannot be written"):
+        load_dataset(["124"], FrontEndConfig(), data_dir)
