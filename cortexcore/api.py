@@ -70,11 +70,11 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
     return compile_network(network, target, config)
 
 
-def compare(network: Network | Mapping[str, Network], targets: Sequence[str], x: Any) -> Comparison:
+def compare(network: Network | Mapping[str, Network | Compiled], targets: Sequence[str], x: Any) -> Comparison:
     """Run a network on several targets and count the spikes that differ per layer and step, against the first.
 
     Args:
-        network: one network for all, or target → the form it runs.
+        network: one network for all, or target → the form it runs, compiled or not.
         targets: two or more names.
         x: inputs, name → [T, B, *shape], or one array for a network with one input.
     """

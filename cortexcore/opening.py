@@ -12,6 +12,7 @@ from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.nir_io import load_graph_file
 from cortexcore.export.nodes import Reset
 from cortexcore.runtime.bundle import Bundle, load_bundle
+from cortexcore.targets.compiled import Compiled, compile
 from cortexcore.targets.registry import get_target
 
 SHIPPED = Path(__file__).parent / "models" / "ecg_beat"
@@ -39,6 +40,10 @@ class Opened:
                 f"cortexcore quantize {self.path} -o OUT.nir"
             )
         raise GraphError(f"target '{target_name}' runs float graphs and '{self.path}' holds an integer network alone")
+
+    def compiled(self, target_name: str) -> Compiled:
+        """The network on a target: a bundle's own artifact where it brings one, else lowered now."""
+        return self.bundle.compiled(target_name) if self.bundle else compile(self.form_for(target_name), target_name)
 
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Input node → shape without time and batch."""

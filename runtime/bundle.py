@@ -21,6 +21,7 @@ from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.nir_io import read_integer_nir, read_nir, write_integer_nir, write_nir
 from cortexcore.runtime.frontend import FrontEndConfig
+from cortexcore.targets.compiled import Compiled, compile
 from cortexcore.targets.registry import get_target
 
 FORMAT = "cortexcore-bundle"
@@ -69,6 +70,21 @@ class Bundle:
             )
         return FrontEndConfig.from_json(self.manifest["front_end"])
 
+    def compiled(self, target: str) -> Compiled:
+        """The network on a target: the artifact that the bundle brings, else lowered now.
+
+        Raises:
+            CortexCoreError: there is no such target, or it needs the float graph and the bundle has none.
+            GraphError, TargetUnavailable: the target cannot take the network, or its packages are missing.
+        """
+        chosen = get_target(target)
+        network = self.graph if chosen.takes == "float" else self.network
+        if network is None:
+            raise BundleError(f"target '{target}' runs the float graph, which the bundle '{self.name}' does not have")
+        if target in self.manifest["targets"]:
+            return Compiled(network, chosen, chosen.load(self.folder / target))
+        return compile(network, target)
+
 
 def save_bundle(
     network: IntegerNetwork,
@@ -81,12 +97,12 @@ def save_bundle(
     """Write a bundle, whole or not at all.
 
     Args:
-        network: the integer network; its metadata gives ``classes``, ``steps``, ``front_end``, ``training`` and
-            ``quantization`` to the manifest, and its report, if any, becomes report.html and report.json.
+        network: the integer network; its metadata gives ``name``, ``classes``, ``steps``, ``front_end``, ``training``
+            and ``quantization`` to the manifest, and its report, if any, becomes report.html and report.json.
         path: folder to make, or a name ending in .zip. An older bundle there is replaced; anything else is refused.
         graph: the float graph it came from.
         targets: names of the targets whose artifacts go in, e.g. ``("onnx", "loihi")``.
-        name: what the model is called; the path's stem if None.
+        name: what the model is called; the network's own name if None, else the path's stem.
 
     Raises:
         BundleError: something else stands at ``path``.
@@ -99,7 +115,7 @@ def save_bundle(
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bundle-") as temporary:
         folder = Path(temporary) / "bundle"
         folder.mkdir()
-        _write_files(folder, network, graph, targets, name or path.stem)
+        _write_files(folder, network, graph, targets, name or str(network.metadata.get("name") or path.stem))
         if path.suffix == ".zip":
             _zip(folder, Path(temporary) / "bundle.zip")
             (Path(temporary) / "bundle.zip").replace(path)

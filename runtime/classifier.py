@@ -12,7 +12,6 @@ from cortexcore.errors import BundleError
 from cortexcore.runtime.bundle import Bundle
 from cortexcore.runtime.frontend.beat import Beat
 from cortexcore.runtime.frontend.encoder import encode_beats
-from cortexcore.targets.registry import get_target
 
 BATCH = 256
 """Beats run together when many are classified: enough to fill a GEMM, small in memory."""
@@ -45,8 +44,8 @@ class Classifier:
         if not bundle.classes:
             raise BundleError(f"the bundle '{bundle.name}' names no classes, so it cannot classify beats")
         self.bundle = bundle
-        self.target = get_target(target)
-        self._artifact = self._open()
+        self.target = target
+        self._compiled = bundle.compiled(target)
 
     def decide(self, beat: Beat) -> Decision:
         """Classify one beat."""
@@ -61,17 +60,8 @@ class Classifier:
             labels += [self.bundle.classes[i] for i in scores.argmax(axis=1)]
         return labels
 
-    def _open(self) -> Any:
-        folder = self.bundle.folder / self.target.name
-        if self.target.name in self.bundle.manifest["targets"]:
-            return self.target.load(folder)
-        network = self.bundle.graph if self.target.takes == "float" else self.bundle.network
-        if network is None:
-            raise BundleError(f"target '{self.target.name}' runs the float graph, which '{self.bundle.name}' lacks")
-        return self.target.lower(network, self.target.config())
-
     def _scores(self, inputs: dict[str, NDArray[Any]]) -> NDArray[Any]:
         """Readout membranes at the last step, [B, classes]."""
-        outputs = self.target.run(self._artifact, inputs).outputs
+        outputs = self._compiled.run(inputs).outputs
         scores: NDArray[Any] = outputs[self.bundle.network.outputs[0].name][-1]
         return scores

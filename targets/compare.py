@@ -11,7 +11,7 @@ import numpy as np
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Array, Result
-from cortexcore.targets.compiled import Inputs, Network, compile
+from cortexcore.targets.compiled import Compiled, Inputs, Network, compile
 
 Kind = Literal["spikes", "u", "v", "output"]
 
@@ -90,12 +90,12 @@ class Comparison:
         )
 
 
-def compare(network: Network | Mapping[str, Network], targets: Sequence[str], inputs: Inputs) -> Comparison:
+def compare(network: Network | Mapping[str, Network | Compiled], targets: Sequence[str], inputs: Inputs) -> Comparison:
     """Run the same inputs on several targets and compare every signal with the first target's.
 
     Args:
-        network: the network, or target name → the form it runs (the float graph for ``"reference"``). A float
-            target is compared with integer ones in spikes alone, for information.
+        network: the network, or target name → the form it runs (the float graph for ``"reference"``), compiled or
+            not. A float target is compared with integer ones in spikes alone, for information.
         targets: two names or more; the first is the yardstick.
         inputs: [T, B, *shape] per input, or the array itself for a single input.
 
@@ -105,9 +105,13 @@ def compare(network: Network | Mapping[str, Network], targets: Sequence[str], in
     if len(targets) < 2 or len(set(targets)) < len(targets):
         raise CortexCoreError(f"compare needs at least two different targets, got {', '.join(targets) or 'none'}")
     forms = network if isinstance(network, Mapping) else dict.fromkeys(targets, network)
-    results = {name: compile(forms[name], name).run(inputs, trace=True) for name in targets}
+    ready: dict[str, Compiled] = {}
+    for name in targets:
+        form = forms[name]
+        ready[name] = form if isinstance(form, Compiled) else compile(form, name)
+    results = {name: ready[name].run(inputs, trace=True) for name in targets}
     base = results[targets[0]]
-    integer = {name: isinstance(forms[name], IntegerNetwork) for name in targets}
+    integer = {name: isinstance(ready[name].network, IntegerNetwork) for name in targets}
     rows: list[Difference] = []
     for name in targets[1:]:
         exact = integer[name] and integer[targets[0]]

@@ -76,6 +76,7 @@ def synthetic_beats(front_end: FrontEndConfig) -> tuple[NDArray[np.int8], NDArra
 
 def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
+        "name": checkpoint.provenance.get("preset"),
         "classes": list(checkpoint.classes),
         "steps": checkpoint.steps,
         "front_end": checkpoint.front_end.to_json(),

@@ -119,4 +119,4 @@ def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classi
 
     bundle = load_bundle(model)
     classifier = Classifier(bundle, target or "onnx")
-    return bundle.front_end, classifier.classify, f"bundle {bundle.name} on target {classifier.target.name}"
+    return bundle.front_end, classifier.classify, f"bundle {bundle.name} on target {classifier.target}"

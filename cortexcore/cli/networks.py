@@ -71,14 +71,13 @@ def run(
     discretization: Discretization = None,
 ) -> None:
     """Run a network on one target."""
-    from cortexcore.api import compile as compile_network
     from cortexcore.opening import open_model
 
     opened = open_model(network, dt, reset, discretization)
     if opened.graph is not None:
         _print_assumed(opened.graph.metadata.get("assumed"))
     inputs, batched = to_batch(read_arrays(input_), opened.input_shapes())
-    result = compile_network(opened.form_for(target), target).run(inputs, trace=trace)
+    result = opened.compiled(target).run(inputs, trace=trace)
     write_arrays(output, result_arrays(result, batched))
     steps, batch = next(iter(inputs.values())).shape[:2]
     rates = ", ".join(f"{name} {values.mean():.4f}" for name, values in result.spikes.items())
@@ -105,7 +104,7 @@ def compare(
         raise CortexCoreError("compare needs at least two targets, e.g. --target integer --target onnx")
     opened = open_model(network, dt, reset, discretization)
     inputs, _ = to_batch(read_arrays(input_), opened.input_shapes())
-    comparison = compare_targets({name: opened.form_for(name) for name in target}, target, inputs)
+    comparison = compare_targets({name: opened.compiled(name) for name in target}, target, inputs)
     print(comparison.to_text())
     if json_ is not None:
         write_text(json_, json.dumps(comparison.to_json(), indent=1))
@@ -124,14 +123,13 @@ def profile(
     discretization: Discretization = None,
 ) -> None:
     """Latency, operations, memory and energy of a network per target; every figure with its kind and source."""
-    from cortexcore.api import compile as compile_network
     from cortexcore.opening import open_model
     from cortexcore.targets.report import profiles_html, profiles_text
 
     opened = open_model(network, dt, reset, discretization)
     inputs = read_arrays(input_) if input_ is not None else _example(opened)
     batch, _ = to_batch(inputs, opened.input_shapes())
-    profiles = [compile_network(opened.form_for(name), name).profile(batch) for name in target]
+    profiles = [opened.compiled(name).profile(batch) for name in target]
     print(profiles_text(profiles))
     if json_ is not None:
         write_text(json_, json.dumps([p.to_json() for p in profiles], indent=1))

@@ -78,7 +78,14 @@ def _glance(found: Findings) -> Section:
         items.append(
             Fact("Decision", f"{summary.latency_p50_ms:.1f} ms", "after the last sample arrived; median, this host")
         )
-    return Section("At a glance", facts(items))
+    training = found.bundle.manifest.get("training") or {}
+    fitted = found.session.source.name in training.get("fitted_records", ())
+    note = (
+        "The model was fitted on beats of this record: its figures on new patients stand in the model card."
+        if fitted
+        else ""
+    )
+    return Section("At a glance", facts(items), note)
 
 
 def _seen(found: Findings) -> Section:

@@ -112,8 +112,9 @@ def lead_names(name: str, data: Path | None = None) -> tuple[str, ...]:
 
 
 def _read_header(path: Path) -> Any:
+    wfdb = import_wfdb()
     try:
-        header = import_wfdb().rdheader(str(path))
+        header = wfdb.rdheader(str(path))
     except (ValueError, OSError, IndexError, TypeError) as error:
         raise DataError(f"record {path.name}: its header {path}.hea is damaged ({error}); fetch it again") from error
     if header.fs != MITDB_RATE_HZ:
@@ -124,8 +125,9 @@ def _read_header(path: Path) -> Any:
 
 
 def _read_channel(path: Path, channel: int, expected: int) -> NDArray[np.int64]:
+    wfdb = import_wfdb()
     try:
-        record = import_wfdb().rdrecord(str(path), physical=False, channels=[channel])
+        record = wfdb.rdrecord(str(path), physical=False, channels=[channel])
         samples = np.asarray(record.d_signal[:, 0], dtype=np.int64)
     except FileNotFoundError as error:
         raise DataError(f"record {path.name}: {error.filename} is missing; fetch it again") from error
