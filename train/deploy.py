@@ -53,6 +53,18 @@ def deploy(
     Raises:
         GraphError, QuantizationError: the network cannot be kept, or the integer grids cannot hold it.
     """
+    graph = graph_of(checkpoint)
+    progress(f"graph: {len(graph.nodes)} nodes")
+    calibration, judged, words = _beats(checkpoint, data, progress)
+    return Deployed(graph, _quantize(graph, checkpoint.steps, bits, calibration, judged, words), words)
+
+
+def graph_of(checkpoint: Checkpoint) -> Graph:
+    """The checkpoint's network as a float graph, with classes, steps, front end and training in its metadata.
+
+    Raises:
+        GraphError: the network cannot be kept.
+    """
     from cortexcore.export.from_torch import from_torch
 
     config = checkpoint.model.config
@@ -60,10 +72,7 @@ def deploy(
         "window": np.zeros((1, config.channels, config.length)),
         "rhythm": np.zeros((1, config.features)),
     }
-    graph = from_torch(checkpoint.model, sample, dt_s=checkpoint.dt_s, metadata=_metadata(checkpoint))
-    progress(f"graph: {len(graph.nodes)} nodes")
-    calibration, judged, words = _beats(checkpoint, data, progress)
-    return Deployed(graph, _quantize(graph, checkpoint.steps, bits, calibration, judged, words), words)
+    return from_torch(checkpoint.model, sample, dt_s=checkpoint.dt_s, metadata=_metadata(checkpoint))
 
 
 def synthetic_beats(front_end: FrontEndConfig) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
