@@ -108,7 +108,7 @@ def _quantize(
         return network
     inputs = encode(judged.windows, judged.rhythms, steps)
     labels = judged.labels.astype(np.int64)
-    return replace(network, report=evaluate_report(graph, network, inputs, labels, graph.metadata["classes"]))
+    return replace(network, report=evaluate_report(graph, network, inputs, labels, data=words))
 
 
 def _beats(

@@ -91,7 +91,7 @@ def raster(spikes: Mapping[str, NDArray[Any]], scores: NDArray[Any], classes: Se
 
 
 def energy_bars(profiles: Sequence[Profile]) -> Figure:
-    """Dynamic energy per inference and target where one is known, with its band; logarithmic."""
+    """Dynamic energy per inference and target where one is known, with its band."""
     known = [(p.target, p.energy["dynamic"]) for p in profiles if "dynamic" in p.energy]
     figure, axis = new_figure(8, 0.5 * len(known) + 0.9)
     for row, (_, figure_) in enumerate(known):
@@ -100,7 +100,7 @@ def energy_bars(profiles: Sequence[Profile]) -> Figure:
         error = [[max(0.0, figure_.value - low) * 1e6], [max(0.0, high - figure_.value) * 1e6]]
         axis.barh(row, figure_.value * 1e6, xerr=error, height=0.55, capsize=3, ecolor=INK)
     axis.set_yticks(range(len(known)), [f"{name} ({figure_.kind})" for name, figure_ in known])
-    axis.set_xscale("log")
+    axis.set_xlim(left=0)
     axis.invert_yaxis()
-    axis.set_xlabel("dynamic energy per beat, µJ (logarithmic)")
+    axis.set_xlabel("dynamic energy per beat, µJ")
     return figure

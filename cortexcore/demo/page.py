@@ -170,8 +170,8 @@ def _targets(found: Findings) -> Section:
 
 def _costs(found: Findings) -> list[Section]:
     latency = [row for p in found.profiles for row in _latency_rows(p)]
-    energy = [row for p in found.profiles for row in _figure_rows(p, p.energy)]
-    operations = [row for p in found.profiles[:1] for row in _figure_rows(p, p.operations)]
+    energy = _figure_rows(found.profiles, "energy")
+    operations = _figure_rows(found.profiles, "operations")
     verdict = next((p.verdict for p in found.profiles if p.verdict), "")
     bars = figure_svg(
         figures.energy_bars(found.profiles),
@@ -195,22 +195,33 @@ def _latency_rows(profile: Profile) -> list[dict[str, Any]]:
     for span in dict.fromkeys(name.rsplit(" ", 1)[0] for name in profile.latency):
         spread = {name.rsplit(" ", 1)[1]: f for name, f in profile.latency.items() if name.rsplit(" ", 1)[0] == span}
         first = next(iter(spread.values()))
-        percentiles = {name: quantity(f.value, f.unit) for name, f in spread.items()}
+        percentiles = {name: _value(f) for name, f in spread.items()}
         rows.append({"target": profile.target, "latency": span, **percentiles, **_origin(first)})
     return rows
 
 
-def _figure_rows(profile: Profile, values: Mapping[str, Figure]) -> list[dict[str, Any]]:
+def _figure_rows(profiles: Sequence[Profile], part: str) -> list[dict[str, Any]]:
+    """One row per figure; what several targets share to the last word stands once, with all their names."""
+    rows: dict[tuple[str, Figure], list[str]] = {}
+    for profile in profiles:
+        figures_: Mapping[str, Figure] = getattr(profile, part)
+        for name, figure in figures_.items():
+            rows.setdefault((name, figure), []).append(profile.target)
     return [
         {
-            "target": profile.target,
+            "target": ", ".join(targets),
             "figure": name,
-            "value": quantity(f.value, f.unit),
+            "value": _value(f),
             "band": band(f) or "–",
             **_origin(f),
         }
-        for name, f in values.items()
+        for (name, f), targets in rows.items()
     ]
+
+
+def _value(figure: Figure) -> str:
+    """Value and unit, never on two lines."""
+    return quantity(figure.value, figure.unit).replace(" ", "\u00a0")
 
 
 def _origin(figure: Figure) -> dict[str, str]:

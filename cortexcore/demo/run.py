@@ -125,4 +125,5 @@ def _quantization(bundle: Bundle) -> list[Section]:
     if not path.is_file():
         return []
     report = QuantizationReport.from_json(json.loads(path.read_text()))
-    return [replace(section, heading=f"Quantization: {section.heading.lower()}") for section in sections(report)]
+    first, *others = [replace(s, heading=f"Quantization: {s.heading.lower()}") for s in sections(report)]
+    return [replace(first, note=f"{first.note} Data: {report.data}." if report.data else first.note), *others]
