@@ -15,7 +15,7 @@ from cortexcore.demo.page import Findings, demo_page
 from cortexcore.demo.session import Session, play
 from cortexcore.errors import CortexCoreError, DataError
 from cortexcore.export.files import write_text
-from cortexcore.export.report.html import Section
+from cortexcore.export.report.html import Section, require_packages
 from cortexcore.opening import SHIPPED
 from cortexcore.runtime.bundle import Bundle, load_bundle
 from cortexcore.runtime.frontend.encoder import encode_beats
@@ -39,6 +39,7 @@ def run_demo(out: Path, data: Path | None = None) -> Path:
     Returns:
         path of the page.
     """
+    require_packages()
     bundle = load_bundle(SHIPPED / "bundle")
     source = choose_source(data)
     out.mkdir(parents=True, exist_ok=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cortexcore.demo import run as demo
+from cortexcore.errors import TargetUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +56,12 @@ def test_with_recordings_it_plays_208_and_a_second_time_too(data_dir: Path, tmp_
     played = demo.choose_source(data_dir).counts
     np.testing.assert_array_equal(recorded.d_signal[:, 0], played)
     assert (tmp_path / "out" / "recording" / "208.cortex").stat().st_size > 0
+
+
+def test_without_the_packages_for_a_page_it_says_so_before_playing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(TargetUnavailable, match=r"jinja2.*cortexcore\[export\]"):
+        demo.run_demo(tmp_path / "out")
+    assert not list(tmp_path.iterdir())
