@@ -19,17 +19,21 @@ Arrays = dict[str, NDArray[Any]]
 
 def read_arrays(path: Path) -> Arrays:
     """Every array of an .npz file. Raises DataError where it is missing, damaged, or holds Python objects."""
+    if not path.is_file():
+        raise DataError(f"there is no file '{path}'")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"'{path}' is a single .npy array; save it with numpy.savez(path, x=array)")
-            return {name: file[name] for name in file.files}
-    except FileNotFoundError as error:
-        raise DataError(f"there is no file '{path}'") from error
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, DataError):
-            raise
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise DataError(f"'{path}' is a single .npy array; save it with numpy.savez(path, x=array)")
+        with loaded as file:
+            arrays = {name: file[name] for name in file.files}
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes NumPy, zipfile and zlib raise a dozen kinds
         raise DataError(f"'{path}' is not a readable .npz file of plain arrays ({error})") from error
+    if foreign := [name for name, values in arrays.items() if not isinstance(values, np.ndarray)]:
+        raise DataError(f"'{path}' holds {foreign}, which are no arrays; write it with numpy.savez")
+    return arrays
 
 
 def to_batch(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Arrays, bool]:
@@ -56,8 +60,8 @@ def to_batch(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Arr
         extra = len(given) - len(shape)
         if extra not in (1, 2) or given[extra:] != tuple(shape):
             raise DataError(f"input '{name}' has shape {given}; the network takes {wanted} (or [T, B, …])")
-        if not np.issubdtype(arrays[name].dtype, np.number) and arrays[name].dtype != np.bool_:
-            raise DataError(f"input '{name}' holds {arrays[name].dtype}, not numbers")
+        if arrays[name].dtype.kind not in "biuf":
+            raise DataError(f"input '{name}' holds {arrays[name].dtype}, not real numbers")
         batched.add(extra == 2)
     if len(batched) > 1:
         raise DataError("some inputs have a batch axis and some do not; give all of them as [T, …] or as [T, B, …]")
@@ -77,5 +81,7 @@ def result_arrays(result: Result, batched: bool) -> Arrays:
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write an .npz file, whole or not at all; ``path`` is taken as it is, whatever its suffix."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in arrays.items():  # numpy.savez takes names as keywords, and keeps "file" for itself
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, values, allow_pickle=False)

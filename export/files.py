@@ -17,19 +17,37 @@ def replacing(path: Path) -> Iterator[Path]:
     An error in the block leaves ``path`` as it was.
 
     Raises:
-        DataError: the folder does not exist or cannot be written.
+        DataError: the folder does not exist or cannot be written, or ``path`` is a folder or a device.
     """
+    require_writable(path)
     try:
         folder = tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
         raise DataError(f"'{path}' cannot be written: {error.strerror or error}; its folder must exist") from error
     with folder as name:
         temporary = Path(name) / path.name
-        yield temporary
         try:
+            yield temporary
             temporary.replace(path)
         except OSError as error:
             raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Refuse before long work what could not be written after it; None is no path.
+
+    Raises:
+        DataError: a path's folder does not exist, or the path is a folder or a device, which a file would replace.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        if path.exists() and not path.is_file():
+            raise DataError(
+                f"'{path}' cannot be written: it is a {'folder' if path.is_dir() else 'device'}; name a file"
+            )
+        if not path.parent.is_dir():
+            raise DataError(f"'{path}' cannot be written: its folder must exist")
 
 
 def write_text(path: Path, text: str) -> None:

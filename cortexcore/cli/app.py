@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -45,11 +46,22 @@ simulate.callback()(lambda: None)
 
 def main() -> None:
     """Run the command line; never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without our letters gets them escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except CortexCoreError as error:
         print(f"cortexcore: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except (MemoryError, RecursionError) as error:
+        what = "memory" if isinstance(error, MemoryError) else "depth"
+        print(
+            f"cortexcore: this needs more {what} than there is ({error}); "
+            "give fewer steps or inferences at a time, or a smaller network",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output (`| head`) has left; there is nobody to tell.
         sys.stderr.close()

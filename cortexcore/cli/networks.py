@@ -11,7 +11,7 @@ import typer
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
 from cortexcore.cli.options import Discretization, Dt, Html, Json, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError, GraphError
-from cortexcore.export.files import write_text
+from cortexcore.export.files import require_writable, write_text
 
 if TYPE_CHECKING:
     from cortexcore.opening import Opened
@@ -42,6 +42,8 @@ def quantize(
     from cortexcore.export.nir_io import write_integer_nir
     from cortexcore.opening import open_model
 
+    pages = (report, report.with_suffix(".json")) if report is not None else ()
+    require_writable(output, *pages)
     opened = open_model(graph, dt, reset, discretization)
     if opened.graph is None:
         raise GraphError(f"'{graph}' is quantized already; give the float graph")
@@ -73,6 +75,7 @@ def run(
     """Run a network on one target."""
     from cortexcore.opening import open_model
 
+    require_writable(output)
     opened = open_model(network, dt, reset, discretization)
     if opened.graph is not None:
         _print_assumed(opened.graph.metadata.get("assumed"))
@@ -102,6 +105,7 @@ def compare(
 
     if len(target) < 2:
         raise CortexCoreError("compare needs at least two targets, e.g. --target integer --target onnx")
+    require_writable(json_)
     opened = open_model(network, dt, reset, discretization)
     inputs, _ = to_batch(read_arrays(input_), opened.input_shapes())
     comparison = compare_targets({name: opened.compiled(name) for name in target}, target, inputs)
@@ -126,10 +130,11 @@ def profile(
     from cortexcore.opening import open_model
     from cortexcore.targets.report import profiles_html, profiles_text
 
+    require_writable(json_, html)
     opened = open_model(network, dt, reset, discretization)
     inputs = read_arrays(input_) if input_ is not None else _example(opened)
     batch, _ = to_batch(inputs, opened.input_shapes())
-    profiles = [opened.compiled(name).profile(batch) for name in target]
+    profiles = [opened.compiled(name).profile(batch) for name in dict.fromkeys(target)]
     print(profiles_text(profiles))
     if json_ is not None:
         write_text(json_, json.dumps([p.to_json() for p in profiles], indent=1))
