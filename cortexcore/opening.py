@@ -60,13 +60,19 @@ def open_model(
     """Open a bundle (folder or .zip) or a NIR file, float or integer.
 
     Raises:
-        GraphError: the file is missing, damaged or not NIR, or lacks what the three options give.
+        GraphError: the file is missing, damaged or not NIR, or lacks what the three options give, or is a network
+            that says all of it itself and they are given.
         BundleError: the bundle is damaged or was changed.
     """
     if path.is_dir() or path.suffix == ".zip":
         bundle = load_bundle(path)
-        return Opened(path, bundle.graph, bundle.network, bundle)
-    loaded = load_graph_file(path, dt_s=dt_s, reset=reset, discretization=discretization)
-    if isinstance(loaded, IntegerNetwork):
-        return Opened(path, None, loaded)
-    return Opened(path, loaded, None)
+        opened = Opened(path, bundle.graph, bundle.network, bundle)
+    else:
+        loaded = load_graph_file(path, dt_s=dt_s, reset=reset, discretization=discretization)
+        if not isinstance(loaded, IntegerNetwork):
+            return Opened(path, loaded, None)
+        opened = Opened(path, None, loaded)
+    options = {"--dt": dt_s, "--reset": reset, "--discretization": discretization}
+    if given := [option for option, value in options.items() if value is not None]:
+        raise GraphError(f"'{path}' is an integer network, fixed when it was quantized: leave {', '.join(given)} out")
+    return opened

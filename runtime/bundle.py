@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,16 @@ from cortexcore.targets.registry import get_target
 FORMAT = "cortexcore-bundle"
 VERSION = 1
 MANIFEST = "manifest.json"
+NETWORK = "graph.int.nir"
+_FIELDS: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "classes": list,
+    "steps": int,
+    "front_end": (dict, type(None)),
+    "targets": list,
+    "files": dict,
+}
+"""What a manifest must have, and of which type."""
 MAX_UNZIPPED_BYTES = 512 * 2**20
 
 
@@ -111,8 +122,14 @@ def save_bundle(
     path = Path(path)
     if path.exists() and not _is_bundle(path):
         raise BundleError(f"'{path}' exists and is not a bundle; choose another name or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".bundle-") as temporary:
+    if path.is_dir() and path.suffix == ".zip":
+        raise BundleError(f"'{path}' is a folder, and a name ending in .zip makes a file; choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=path.parent, prefix=".bundle-")
+    except OSError as error:
+        raise BundleError(f"'{path}' cannot be written: {error.strerror or error}") from error
+    with scratch as temporary:
         folder = Path(temporary) / "bundle"
         folder.mkdir()
         _write_files(folder, network, graph, targets, name or str(network.metadata.get("name") or path.stem))
@@ -146,11 +163,11 @@ def load_bundle(path: Path | str) -> Bundle:
     graph = None
     if "graph.nir" in manifest["files"]:
         graph = read_nir(folder / "graph.nir")
-    return Bundle(folder, manifest, graph, read_integer_nir(folder / "graph.int.nir"), keep)
+    return Bundle(folder, manifest, graph, read_integer_nir(folder / NETWORK), keep)
 
 
 def _write_files(folder: Path, network: IntegerNetwork, graph: Graph | None, targets: Sequence[str], name: str) -> None:
-    write_integer_nir(network, folder / "graph.int.nir")
+    write_integer_nir(network, folder / NETWORK)
     if graph is not None:
         write_nir(graph, folder / "graph.nir")
     if network.report is not None:
@@ -193,16 +210,19 @@ def _read_manifest(folder: Path, path: Path) -> dict[str, Any]:
         manifest = json.loads((folder / MANIFEST).read_text())
     except OSError as error:
         raise BundleError(f"'{path}' is not a bundle: it has no readable {MANIFEST}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"the {MANIFEST} of '{path}' is damaged ({error}); export the model again") from error
-    wanted = {"format", "version", "name", "classes", "steps", "front_end", "files"}
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or not wanted <= manifest.keys():
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT or "version" not in manifest:
         raise BundleError(f"the {MANIFEST} of '{path}' is not that of a CortexCore bundle")
     if manifest["version"] != VERSION:
         raise BundleError(
             f"'{path}' is a bundle of format version {manifest['version']}, this CortexCore reads version {VERSION}; "
             "export the model again with this version"
         )
+    if bad := [key for key, kinds in _FIELDS.items() if not isinstance(manifest.get(key), kinds)]:
+        raise BundleError(f"the {MANIFEST} of '{path}' is damaged at {', '.join(bad)}; export the model again")
+    if NETWORK not in manifest["files"]:
+        raise BundleError(f"the {MANIFEST} of '{path}' does not name {NETWORK}; export the model again")
     return manifest
 
 
@@ -210,7 +230,7 @@ def _verify(folder: Path, manifest: Mapping[str, Any], path: Path) -> None:
     changed = []
     for name, digest in manifest["files"].items():
         file = folder / name
-        if not file.resolve().is_relative_to(folder.resolve()):
+        if "\0" in name or not file.resolve().is_relative_to(folder.resolve()):
             raise BundleError(f"the bundle '{path}' names a file outside itself: '{name}'")
         if not file.is_file():
             changed.append(f"{name} is missing")
@@ -234,5 +254,7 @@ def _unzip(path: Path, folder: Path) -> None:
             if size > MAX_UNZIPPED_BYTES:
                 raise BundleError(f"'{path}' would unpack to {size} bytes, more than the {MAX_UNZIPPED_BYTES} allowed")
             archive.extractall(folder)
-    except (zipfile.BadZipFile, OSError) as error:
+    except BundleError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, RuntimeError) as error:
         raise BundleError(f"'{path}' is not a bundle: neither a folder nor a readable zip ({error})") from error

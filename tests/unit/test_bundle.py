@@ -150,3 +150,44 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, network: IntegerNetwork) -
     with pytest.raises(BundleError, match="float graph"):
         save_bundle(network, tmp_path / "m", targets=["reference"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"files": ["graph.int.nir"]}, "damaged at files"),
+        ({"files": {}}, r"does not name graph\.int\.nir"),
+        ({"classes": 5, "steps": "six"}, "damaged at classes, steps"),
+        ({"targets": None, "front_end": []}, "damaged at front_end, targets"),
+    ],
+)
+def test_a_manifest_of_wrong_types_is_refused(
+    tmp_path: Path, network: IntegerNetwork, change: dict[str, object], says: str
+) -> None:
+    manifest = save_bundle(network, tmp_path / "model") / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    with pytest.raises(BundleError, match=says):
+        load_bundle(tmp_path / "model")
+
+
+@pytest.mark.parametrize(("field", "value"), [(8, 1), (10, 99)])
+def test_a_zip_that_cannot_be_unpacked_is_refused(
+    tmp_path: Path, network: IntegerNetwork, field: int, value: int
+) -> None:
+    """The central directory says: encrypted (flag bit 0), or an unknown compression method (99)."""
+    path = save_bundle(network, tmp_path / "model.zip")
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + field] |= value
+    path.write_bytes(raw)
+    with pytest.raises(BundleError, match="nor a readable zip"):
+        load_bundle(path)
+
+
+def test_places_that_cannot_take_a_bundle_are_refused(tmp_path: Path, network: IntegerNetwork) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BundleError, match="cannot be written"):
+        save_bundle(network, tmp_path / "file" / "model")
+    save_bundle(network, tmp_path / "model").rename(tmp_path / "model.zip")
+    with pytest.raises(BundleError, match=r"a name ending in \.zip makes a file"):
+        save_bundle(network, tmp_path / "model.zip")
+    assert load_bundle(tmp_path / "model.zip" / ".").name == "model"
