@@ -7,6 +7,7 @@ normalisation are gone by the time a graph is quantized. The arithmetic is in :m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -38,6 +39,10 @@ BIAS_LIMIT = 2**12
 """A bias mantissa has 13 bits with its sign: [−4096, 4095]."""
 BIAS_EXPONENT_LIMIT = 7
 """A bias exponent has 3 bits."""
+
+
+INPUT_LIMIT = 2**31
+"""Inputs have 32 bits at most, so that float64 holds a sum of 2^14 products with weights exactly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +173,8 @@ class IntegerNetwork:
             if o.source not in {p.name for p in self.populations}
         ]
         problems += [text for port in self.inputs if (text := _port_problem(port))]
+        if not (math.isfinite(self.dt_s) and self.dt_s > 0):
+            problems.append(f"dt_s is {self.dt_s}, it must be a positive number of seconds")
         if not problems:
             problems = [text for p in self.populations for text in _population_problems(p, self.shape_of)]
         if problems:
@@ -196,6 +203,8 @@ def _port_problem(port: InputPort) -> str:
         return f"input '{port.name}' has the shape {port.shape}, it needs at least one axis and no empty one"
     if port.low > port.high:
         return f"input '{port.name}' takes values from {port.low} to {port.high}, which is no range"
+    if max(-port.low, port.high) > INPUT_LIMIT:
+        return f"input '{port.name}' takes values from {port.low} to {port.high}, it must be within ±{INPUT_LIMIT}"
     return ""
 
 

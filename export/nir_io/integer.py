@@ -93,15 +93,17 @@ def parse_integer(tree: Tree, place: str) -> IntegerNetwork:
     groups = node_groups(tree, place)
     try:
         return IntegerNetwork(
-            inputs=tuple(InputPort(p["name"], tuple(p["shape"]), p["low"], p["high"]) for p in ours["inputs"]),
+            inputs=tuple(
+                InputPort(str(p["name"]), _shape(p), _number(p, "low"), _number(p, "high")) for p in ours["inputs"]
+            ),
             populations=tuple(_population(p, groups) for p in ours["populations"]),
-            outputs=tuple(OutputPort(p["name"], p["source"]) for p in ours["outputs"]),
+            outputs=tuple(OutputPort(str(p["name"]), str(p["source"])) for p in ours["outputs"]),
             dt_s=float(ours["dt_s"]),
-            metadata=ours["metadata"],
+            metadata=dict(ours["metadata"]),
         )
     except GraphError as error:
         raise GraphError(f"{place}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise GraphError(f"{place} lacks part of its integer network ({error}); write it again") from error
 
 
@@ -170,27 +172,29 @@ def _synapses_fields(synapses: Synapses) -> dict[str, Any]:
 
 
 def _population(said: Mapping[str, Any], groups: Mapping[str, Tree]) -> Population:
-    name, shape = str(said["name"]), tuple(int(n) for n in said["shape"])
-    steps = DECAY_ONE / said["dv"] if said["dv"] else NO_LEAK
-    stored = np.asarray(groups[name]["v_leak"], np.float64) / (steps * 2.0 ** said["bias_exp"])
+    name, shape = str(said["name"]), _shape(said)
+    dv, bias_exp = _number(said, "dv"), _number(said, "bias_exp")
+    steps = DECAY_ONE / dv if dv else NO_LEAK
+    stored = np.asarray(groups[name]["v_leak"], np.float64) / (steps * 2.0**bias_exp)
     bias = _whole(stored, f"bias of '{name}'")
     return Population(
         name=name,
         shape=shape,
         synapses=tuple(_synapses(s, groups) for s in said["synapses"]),
-        du=said["du"],
-        dv=said["dv"],
-        vth=said["vth"],
+        du=_number(said, "du"),
+        dv=dv,
+        vth=None if said["vth"] is None else _number(said, "vth"),
         bias=np.array(bias.flat[0], np.int32) if said["bias_shared"] else bias.reshape(shape),
-        bias_exp=said["bias_exp"],
+        bias_exp=bias_exp,
         reset=said["reset"],
-        reset_delay=said["reset_delay"],
+        reset_delay=bool(said["reset_delay"]),
     )
 
 
 def _synapses(said: Mapping[str, Any], groups: Mapping[str, Tree]) -> Synapses:
     fields = dict(said["operation"])
     kind, name = fields.pop("kind"), str(said["name"])
+    fields = {key: _number(fields, key) for key in fields}
     scale = 2.0 ** (fields["weight_exp"] + THRESHOLD_SHIFT)
     weight = _whole(np.asarray(groups[name]["weight"], np.float64) / scale, f"weights of '{name}'")
     operation: Operation
@@ -201,6 +205,18 @@ def _synapses(said: Mapping[str, Any], groups: Mapping[str, Tree]) -> Synapses:
     else:
         raise GraphError(f"synapses '{name}' are of the unknown kind '{kind}'")
     return Synapses(name, str(said["source"]), operation, bool(said["recurrent"]))
+
+
+def _number(said: Mapping[str, Any], key: str) -> int:
+    """A field that must be a whole number; JSON would also keep a text, a fraction or a list there."""
+    value = said[key]
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise GraphError(f"its metadata has the {key} {value!r}, which is no whole number; write it again")
+    return value
+
+
+def _shape(said: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(_number({"shape": n}, "shape") for n in said["shape"])
 
 
 def _whole(values: NDArray[np.float64], what: str) -> Int:

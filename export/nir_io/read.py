@@ -129,9 +129,12 @@ def _own_nodes(ours: Mapping[str, Any], place: str) -> Mapping[str, Any]:
 def node_groups(tree: Tree, place: str) -> dict[str, Tree]:
     """Name → the fields of each node."""
     groups = tree.get("nodes")
-    if tree.get("type") != "NIRGraph" or not isinstance(groups, Mapping):
+    kind = tree.get("type")
+    if not (isinstance(kind, str) and kind == "NIRGraph") or not isinstance(groups, Mapping):
         raise GraphError(f"{place} holds no NIRGraph with nodes; write it with nir.write")
-    if bad := [name for name, group in groups.items() if not isinstance(group, Mapping) or "type" not in group]:
+    if bad := [
+        n for n, group in groups.items() if not (isinstance(group, Mapping) and isinstance(group.get("type"), str))
+    ]:
         raise GraphError(f"{place} holds nodes without a type: {', '.join(bad)}; write it with nir.write")
     return dict(groups)
 
@@ -257,7 +260,7 @@ def _conv1d(group: Tree, extra: Mapping[str, Any]) -> Conv1d:
     (stride,), (dilation,), (groups,) = (_ints(group, key) for key in ("stride", "dilation", "groups"))
     if "input_shape" not in group or np.asarray(group["input_shape"]).dtype.kind not in "iuf":
         raise GraphError("does not say its input_shape; write it with the input's length")
-    length = _ints(group, "input_shape")[-1]
+    length = (_ints(group, "input_shape") or (0,))[-1]
     padding = group["padding"]
     if isinstance(padding, str):
         reach = dilation * (weight.shape[2] - 1)

@@ -47,10 +47,8 @@ def population_figures(
 
 def _layer(wanted: Any, operation: Any, bits: int, scale: float) -> dict[str, Any]:
     """Weights of one layer: ``sqnr_db`` is 10·log10(Σ w² / Σ (w − ŵ)²), None where either sum is 0."""
-    factor = 2.0**operation.weight_exp / scale
-    got = operation.weight * factor
-    raw = wanted / factor
-    noise, signal = float(np.square(got - wanted).sum()), float(np.square(wanted).sum())
+    raw = wanted * (scale / 2.0**operation.weight_exp)
+    noise, signal = float(np.square(operation.weight - raw).sum()), float(np.square(raw).sum())
     half = step_of(bits) / 2
     return {
         "bits": bits,

@@ -23,6 +23,8 @@ from cortexcore.export.quantize.scale import choose
 from cortexcore.export.report.evaluate import evaluate_report, static_report
 
 Array = NDArray[Any]
+INPUT_LIMIT = 2**23
+"""Inputs are 24-bit integers."""
 SCHEME = "loihi"
 """Symmetric post-training quantization, one scale per population, on Loihi's grids."""
 
@@ -99,6 +101,8 @@ def _ports(
     """The input ports, and where each one's range comes from."""
     given = given or {}
     stored = graph.metadata.get("input_ranges", {})
+    if not isinstance(stored, Mapping):
+        raise QuantizationError(f"the graph's metadata has input_ranges {stored!r}: give {{input: (low, high)}}")
     if unknown := sorted(set(given) - set(graph.inputs)):
         raise QuantizationError(f"there is no input {', '.join(unknown)}; the inputs are {sorted(graph.inputs)}")
     ports: list[InputPort] = []
@@ -106,25 +110,38 @@ def _ports(
     problems: list[str] = []
     for name, node in graph.inputs.items():
         seen = None if calibration is None else np.asarray(calibration.get(name, 0))
-        if seen is not None and not np.array_equal(seen, np.round(seen)):
+        if seen is not None and not (np.isfinite(seen).all() and np.array_equal(seen, np.round(seen))):
             problems.append(f"calibration input '{name}' holds values that are not integers (encode it first)")
             continue
         if name in given or name in stored:
             origins[name] = "argument" if name in given else "metadata"
-            low, high = given[name] if name in given else stored[name]
+            wanted = given[name] if name in given else stored[name]
         elif seen is not None and seen.size:
-            origins[name], low, high = "calibration", int(seen.min()), int(seen.max())
+            origins[name], wanted = "calibration", (int(seen.min()), int(seen.max()))
         else:
-            problems.append(f"input '{name}' has no range (give input_ranges={{'{name}': (low, high)}} or calibration)")
-            continue
-        if int(low) != low or int(high) != high or low > high or max(-low, high) > 2**23:
-            problems.append(f"input '{name}' has the range ({low}, {high}), it must be two ascending 24-bit integers")
-        elif seen is not None and seen.size and (seen.min() < low or seen.max() > high):
             problems.append(
-                f"calibration input '{name}' holds values in [{seen.min()}, {seen.max()}], outside ({low}, {high})"
+                f"input '{name}' has no range (give typical inputs, on the command line --calibration X.npz, "
+                f"or input_ranges={{'{name}': (low, high)}})"
+            )
+            continue
+        limits = _range(wanted)
+        if limits is None:
+            problems.append(f"input '{name}' has the range {wanted}, it must be two ascending 24-bit integers")
+        elif seen is not None and seen.size and (seen.min() < limits[0] or seen.max() > limits[1]):
+            problems.append(
+                f"calibration input '{name}' holds values in [{seen.min()}, {seen.max()}], outside {limits}"
             )
         else:
-            ports.append(InputPort(name, node.shape, int(low), int(high)))
+            ports.append(InputPort(name, node.shape, *limits))
     if problems:
         raise QuantizationError("the inputs cannot be quantized: " + "; ".join(problems))
     return tuple(ports), origins
+
+
+def _range(wanted: Any) -> Range | None:
+    """(low, high) as integers, or None where ``wanted`` is no range of 24-bit integers."""
+    try:
+        low, high = (int(value) for value in wanted)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return (low, high) if [low, high] == list(wanted) and -INPUT_LIMIT <= low <= high <= INPUT_LIMIT else None

@@ -32,6 +32,8 @@ from cortexcore.export.quantize.grids import (
     weights_on_grid,
 )
 
+LEAST_WEIGHT = 1e-290
+"""Smaller weights than this share it as their scale, since the inverse of the smallest floats is no float."""
 BoundKind = Literal["static", "calibrated"]
 READOUT_LEVELS = 8
 """An LI has no threshold: its largest weight counts this many times instead."""
@@ -81,11 +83,13 @@ def choose(
     """
     top = _top_scale(floats, config)
     calibrated: Choice | None = None
+    held = False
     for exponent in range(WEIGHT_EXPONENTS[1], WEIGHT_EXPONENTS[0] - 1, -1):
         scale = top * 2.0**exponent
         population = _population(wanted, floats, config, scale)
         if population is None:
             continue
+        held = True
         proven = bound(population, ranges)
         if calibrated is None and peak is not None and _fits(peak * config.margin, scale):
             calibrated = Choice(population, scale, "calibrated", proven)
@@ -97,6 +101,11 @@ def choose(
             break
     if calibrated is not None:
         return calibrated
+    if not held:
+        raise QuantizationError(
+            f"'{wanted.name}' has weights so small beside its threshold or bias that no integer grid holds both: "
+            "scale its weights up, or its threshold and bias down"
+        )
     raise QuantizationError(
         f"'{wanted.name}' fits no integer scale that keeps u and v within 24 bits and still resolves its threshold: "
         "give calibration data (--calibration), a faster leak, or smaller weights and biases relative to the threshold"
@@ -121,6 +130,7 @@ def _top_scale(floats: Effective, config: QuantizationConfig) -> float:
     largest = max(ratios.values(), default=0.0)
     if not (math.isfinite(largest) and largest > 0):
         return 256.0 / floats.threshold if floats.threshold else 1.0
+    largest = max(largest, LEAST_WEIGHT)
     if config.scale != "mse":
         return 1.0 / largest
     candidates: list[float] = [2.0 ** (i / 32) / largest for i in range(-32, 33)]
@@ -158,9 +168,11 @@ def _population(
     wanted: FloatPopulation, floats: Effective, config: QuantizationConfig, scale: float
 ) -> Population | None:
     """The population at ``scale``, or None where a field cannot hold it."""
+    if floats.threshold is not None and floats.threshold * scale > THRESHOLD_LIMIT:
+        return None
     threshold = None if floats.threshold is None else round(floats.threshold * scale)
     bias = bias_on_grid(floats.bias * scale * 2**THRESHOLD_SHIFT)
-    if bias is None or (threshold is not None and threshold > THRESHOLD_LIMIT):
+    if bias is None:
         return None
     synapses: list[integer.Synapses] = []
     for each in wanted.synapses:

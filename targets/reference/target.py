@@ -75,7 +75,7 @@ class ReferenceTarget:
         """Latency measured; spikes counted in the float trace, every multiplication counted, zeros included."""
         graph = artifact.graph
         trace = reference.run(graph, inputs)
-        steps, batch = next(iter(trace.v.values())).shape[:2]
+        steps, batch = next(iter(trace.outputs.values())).shape[:2]
         once = first_inference(inputs)
         measured = measure(lambda: reference.run(graph, once))
         machine = f"{cpu_name()}, NumPy float64, its BLAS's threads"
