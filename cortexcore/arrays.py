@@ -84,4 +84,4 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, values in arrays.items():  # numpy.savez takes names as keywords, and keeps "file" for itself
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, values, allow_pickle=False)
+                np.lib.format.write_array(entry, values, allow_pickle=False)  # type: ignore[no-untyped-call]
