@@ -44,6 +44,8 @@ def recording_source(record: str, data: Path | None, start_s: float = 0.0, durat
     from cortexcore.train.recordings import load_beats, load_recording, to_wearable_rate
 
     recording = to_wearable_rate(load_recording(record, data))
+    if duration_s is not None and not duration_s >= 1 / recording.rate_hz:
+        raise DataError(f"{duration_s:g} s of record {record} cannot be played: give a number of seconds above 0")
     end_s = recording.duration_s if duration_s is None else min(start_s + duration_s, recording.duration_s)
     if not 0 <= start_s < end_s:
         raise DataError(f"record {record} lasts {recording.duration_s:.0f} s, it cannot be played from {start_s:g} s")

@@ -78,6 +78,13 @@ def test_missing_record(database):
         load_recording("901", database)
 
 
+@pytest.mark.parametrize("name", ["../mitdb/900", "900.hea", "", " 900", "/etc/passwd"])
+def test_a_path_is_no_record(database, name):
+    for load in (load_recording, load_beats):
+        with pytest.raises(DataError, match="cannot be a record's name"):
+            load(name, database)
+
+
 def test_missing_signal_and_annotations(database):
     (database / "mitdb" / "900.dat").unlink()
     (database / "mitdb" / "900.atr").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,8 +62,10 @@ def record_path(name: str, data: Path | None) -> Path:
     """Path of a record without its suffix, checked to have a header.
 
     Raises:
-        DataError: when the data folder or the record's header is missing.
+        DataError: when the name is no file name, or the data folder or the record's header is missing.
     """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise DataError(f"{name!r} cannot be a record's name: give letters and digits alone, e.g. 208")
     folder = find_data(data) / "mitdb"
     if not (folder / f"{name}.hea").is_file():
         raise DataError(
