@@ -2,7 +2,7 @@
 
 from cortexcore.runtime.stream.events import BeatDecided, Closed, Event, Gap, Opened, Signal, Sink
 from cortexcore.runtime.stream.recorder import Recorder
-from cortexcore.runtime.stream.session import stream
+from cortexcore.runtime.stream.session import check_duration, stream
 from cortexcore.runtime.stream.source import PROTOCOLS, Block, Source, open_source
 from cortexcore.runtime.stream.summary import Summary
 
@@ -19,6 +19,7 @@ __all__ = [
     "Sink",
     "Source",
     "Summary",
+    "check_duration",
     "open_source",
     "stream",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import serial
 from serial.tools import list_ports
@@ -81,7 +83,19 @@ def _why_not_opened(url: str, error: OSError) -> str:
         return f"the port '{url}' may not be opened by this user; on Linux join the group that owns it (often dialout)"
     if error.errno in (errno.EBUSY, errno.EAGAIN):
         return f"the port '{url}' is in use by another program; close that one first"
+    if "://" not in url and not Path(url).is_char_device():
+        return f"'{url}' is no serial port but a file or folder; give a device such as /dev/ttyACM0"
+    if url.startswith(("socket://", "rfc2217://")) and not _names_host_and_port(url):
+        return f"the port '{url}' must read {url.partition('://')[0]}://HOST:PORT with a port from 1 to 65535"
     return f"the port '{url}' cannot be opened ({_reason(error)})"
+
+
+def _names_host_and_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname and parts.port)
+    except ValueError:
+        return False
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ the header last: a record that has its header is whole.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +69,12 @@ class Recorder:
         self._first = 0
         with self._said_in_one_sentence():
             self._part.mkdir(parents=True)
-            self._write_open_header()
-            self._signal = (self._part / f"{self.name}.dat").open("wb", buffering=0)
+            try:
+                self._write_open_header()
+                self._signal = (self._part / f"{self.name}.dat").open("wb", buffering=0)
+            except OSError:
+                shutil.rmtree(self._part, ignore_errors=True)
+                raise
 
     def handle(self, event: Event) -> None:
         """Write what ``event`` brings.
@@ -93,8 +98,10 @@ class Recorder:
                 self._finish()
 
     def close(self) -> None:
-        """Close the signal; without :class:`Closed` before, ``NAME.part/`` stays as it is."""
+        """Close the signal; without :class:`Closed` before, ``NAME.part/`` stays as it is if it holds any signal."""
         self._signal.close()
+        if not self._samples:
+            shutil.rmtree(self._part, ignore_errors=True)
 
     def _append(self, counts: NDArray[np.int16]) -> None:
         if not self._samples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -40,15 +41,24 @@ def stream(
         stop: set it from another thread to end the session.
 
     Raises:
-        StreamError: ``duration_s`` is not above 0.
+        StreamError: ``duration_s`` is not allowed, see :func:`check_duration`.
     """
-    if duration_s is not None and not duration_s > 0:
-        raise StreamError(f"a session of {duration_s} s is not possible; allowed: more than 0 s")
     with ExitStack() as stack:
         for sink in sinks:
             stack.callback(sink.close)
+        check_duration(duration_s)
         should_stop = stack.enter_context(stop_on_signals(stop or threading.Event()))
         return _Session(source, front_end, decide, sinks).run(duration_s, should_stop)
+
+
+def check_duration(duration_s: float | None) -> None:
+    """Refuse a length that no session can have, before a device is asked for it.
+
+    Raises:
+        StreamError: ``duration_s`` is neither None nor a finite number above 0.
+    """
+    if duration_s is not None and not 0 < duration_s < math.inf:
+        raise StreamError(f"a session of {duration_s:g} s is not possible: give a finite number of seconds above 0")
 
 
 class _Session:

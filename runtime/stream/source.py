@@ -109,6 +109,9 @@ class Source:
                     return
             if should_stop():
                 return
+            if quiet_s > self._silence_s:
+                self.problem = f"the device at '{self._port.url}' sent no samples for {self._silence_s:g} s"
+                return
             asked_s = time.perf_counter()
             try:
                 messages = self._decoder.push(self._port.read())
@@ -117,9 +120,6 @@ class Source:
                 return
             arrived_s = time.perf_counter()
             quiet_s += arrived_s - asked_s
-            if quiet_s > self._silence_s and not any(isinstance(message, Samples) for message in messages):
-                self.problem = f"the device at '{self._port.url}' sent no samples for {self._silence_s:g} s"
-                return
 
     def close(self) -> None:
         """Ask the device to send no more, if it is still there, and give the port back."""

@@ -201,19 +201,21 @@ def test_a_sink_that_fails_ends_the_session_and_every_sink_is_closed(tmp_path: P
     with serve_wearable(LONG) as path, open_source(path) as source:
         recorder = Recorder(tmp_path, source.info)
         with pytest.raises(DataError, match="disk is full"):
-            stream(source, front_end(source.info), decide, [first, full, recorder])
+            stream(source, front_end(source.info), decide, [first, recorder, full])
     assert first.closed == full.closed == 1
     assert [entry.name for entry in tmp_path.iterdir()] == [f"{ECG.name}.part"]
 
 
-@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan")])
-def test_a_length_that_makes_no_sense(duration_s: float) -> None:
+@pytest.mark.parametrize("duration_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_length_that_makes_no_sense(duration_s: float, tmp_path: Path) -> None:
     with (
         serve_wearable(WEARABLE) as path,
         open_source(path) as source,
-        pytest.raises(StreamError, match="more than 0 s"),
+        pytest.raises(StreamError, match="finite number of seconds above 0"),
     ):
-        stream(source, front_end(source.info), decide, [], duration_s=duration_s)
+        sinks = [Recorder(tmp_path, source.info)]
+        stream(source, front_end(source.info), decide, sinks, duration_s=duration_s)
+    assert not [*tmp_path.iterdir()], "something was left half-written"
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -115,6 +116,21 @@ def test_a_crash_keeps_what_was_written_and_leaves_nothing_under_the_final_name(
     assert (record.adc_gain, record.fs) == ([204.8], 250)
     recorder.close()
     assert [path.name for path in tmp_path.iterdir()] == ["patient_7_a.part"]
+
+
+def test_nothing_is_left_of_a_recording_that_got_no_signal(tmp_path: Path) -> None:
+    Recorder(tmp_path, INFO).close()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_nothing_is_left_where_the_disk_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DataError, match="No space left"):
+        Recorder(tmp_path, INFO)
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("name", ["patient_7_a.dat", "patient_7_a.hea", "patient_7_a.cortex", "patient_7_a.part"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,6 +134,17 @@ def test_a_frame_from_the_past_or_from_far_ahead_is_refused() -> None:
     assert shapes(blocks) == [(0, 25), (hour, 25)]
 
 
+def test_a_device_that_only_repeats_itself_counts_as_silent() -> None:
+    class Repeating(ScriptedPort):
+        def read(self) -> bytes:
+            time.sleep(0.001)
+            return super().read() or encode_frame(samples(0), 9)
+
+    source = Source(Repeating([samples(0)]), handshake_s=5, silence_s=0.01)
+    assert shapes(list(source.blocks(never))) == [(0, 25)]
+    assert source.problem == "the device at 'scripted' sent no samples for 0.01 s"
+
+
 def test_the_sample_index_wraps() -> None:
     fast = Info(65535, 200.0, "I", "fast")
     leap = 2 * 10**8
@@ -212,8 +224,16 @@ def test_a_port_that_does_not_exist() -> None:
 def test_a_file_is_no_port(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("text")
-    with pytest.raises(StreamError, match="cannot be opened"):
+    with pytest.raises(StreamError, match="is no serial port but a file or folder"):
         open_source(str(file))
+    with pytest.raises(StreamError, match="is no serial port but a file or folder"):
+        open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("url", ["socket://localhost:99999", "socket://localhost", "socket://:4000", "rfc2217://host"])
+def test_a_network_port_without_host_or_port(url: str) -> None:
+    with pytest.raises(StreamError, match=r"must read (socket|rfc2217)://HOST:PORT with a port from 1 to 65535"):
+        open_source(url)
 
 
 @pytest.mark.parametrize("number", ["EACCES", "EPERM"])
