@@ -29,6 +29,8 @@ def wearable(
 
     if (record is None) != synthetic:
         raise CortexCoreError("simulate wearable needs either --record, e.g. --record 208, or --synthetic")
+    if synthetic and start:
+        raise CortexCoreError("--start is a second of a record: leave it out with --synthetic")
     trouble = parse_faults(faults)
     if record is not None:
         source = recording_source(record, data, start, duration)
@@ -58,10 +60,11 @@ def stream(
     from cortexcore.runtime.bundle import load_bundle
     from cortexcore.runtime.classifier import Classifier
     from cortexcore.runtime.frontend import FrontEnd
-    from cortexcore.runtime.stream import Recorder, Sink, open_source
+    from cortexcore.runtime.stream import Recorder, Sink, check_duration, open_source
     from cortexcore.runtime.stream import stream as run_session
     from cortexcore.runtime.stream.terminal import make_view
 
+    check_duration(duration)
     loaded = load_bundle(bundle)
     classifier = Classifier(loaded, target)
     with open_source(port, protocol=protocol) as source:

@@ -90,6 +90,8 @@ def evaluate(
     )
     if not names:
         raise CortexCoreError("--records names no record; write for example --records 208,209")
+    if len(set(names)) < len(names):
+        raise CortexCoreError(f"--records {records} names a record twice, which would count its beats twice")
     front_end, classify, what = _classifier(model, target)
     evaluation = run_evaluation(
         classify, front_end, names, data, detector=detector, annotations=annotations, progress=say

@@ -24,6 +24,7 @@ from cortexcore.runtime.protocol import (
 )
 
 _END_INTERVAL_S = 1.0
+_SLOWEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Wearable:
         gain_per_mv: counts per millivolt.
         lead: e.g. ``"MLII"``.
         name: of the recording.
-        speed: seconds of signal per second; 0 or infinity sends as fast as the reader takes it.
+        speed: seconds of signal per second; 0.001 and more; 0 or infinity sends as fast as the reader takes it.
         block: samples per frame, 1 … 122; 25 are 100 ms at 250 Hz.
         faults: what goes wrong on the way.
         adc_bits: resolution the device declares.
@@ -56,8 +57,8 @@ class Wearable:
         if self.counts.dtype != np.int16 or self.counts.ndim != 1 or not self.counts.size:
             got = f"{self.counts.dtype} {list(self.counts.shape)}"
             raise StreamError(f"a wearable sends int16 [N] with at least one sample, not {got}")
-        if not self.speed >= 0:
-            raise StreamError(f"the speed {self.speed} must be 0 (as fast as it is read) or more")
+        if not (self.speed == 0 or self.speed >= _SLOWEST):
+            raise StreamError(f"the speed {self.speed:g} must be 0 (as fast as it is read) or {_SLOWEST:g} and more")
         if not 1 <= self.block <= MAX_SAMPLES:
             raise StreamError(f"a frame holds 1 to {MAX_SAMPLES} samples, not {self.block}")
         self.info(session=0)

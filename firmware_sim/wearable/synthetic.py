@@ -21,6 +21,7 @@ from cortexcore.errors import DataError
 RATE_HZ = 250
 GAIN_PER_MV = 200.0
 _FULL_SCALE = 2047
+_LONGEST_S = 86_400
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def synthetic_ecg(
     """A recording; the same arguments give the same counts.
 
     Args:
-        duration_s: length in seconds, at least 2.
+        duration_s: length in seconds, 2 to 86400: it is made in memory, all at once.
         seed: of all randomness, 0 or more.
         heart_rate_bpm: mean of the sinus rhythm, 30 … 180.
         ventricular: probability that a beat after a sinus beat is a premature ventricular one.
@@ -176,7 +177,7 @@ def _check(
     duration_s: float, seed: int, heart_rate_bpm: float, ventricular: float, atrial: float, noise: float
 ) -> None:
     rules = (
-        (2 <= duration_s < math.inf, f"duration_s={duration_s}", "at least 2 seconds"),
+        (2 <= duration_s <= _LONGEST_S, f"duration_s={duration_s:g}", f"2 to {_LONGEST_S} seconds"),
         (seed >= 0, f"seed={seed}", "0 or more"),
         (30 <= heart_rate_bpm <= 180, f"heart_rate_bpm={heart_rate_bpm}", "30 to 180"),
         (

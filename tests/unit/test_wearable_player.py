@@ -162,6 +162,7 @@ def test_refuses_faults_that_make_no_sense(spec: str, says: str) -> None:
         ({"counts": COUNTS[:0]}, "at least one sample"),
         ({"speed": -1.0}, "speed"),
         ({"speed": math.nan}, "speed"),
+        ({"speed": 1e-300}, "speed"),
         ({"block": 0}, "1 to 122"),
         ({"block": 123}, "1 to 122"),
         ({"rate_hz": 0}, "rate_hz"),
