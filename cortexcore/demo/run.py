@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cortexcore.demo.page import Findings, demo_page
 from cortexcore.demo.session import Session, play
-from cortexcore.errors import CortexCoreError, DataError
+from cortexcore.errors import CortexCoreError, DataError, StreamError
 from cortexcore.export.files import write_text
 from cortexcore.export.report.html import Section, require_packages
 from cortexcore.opening import SHIPPED
@@ -38,12 +38,22 @@ def run_demo(out: Path, data: Path | None = None) -> Path:
 
     Returns:
         path of the page.
+
+    Raises:
+        CortexCoreError: the session was stopped or broke, saw no beats, or ``out`` cannot be written.
     """
     require_packages()
     bundle = load_bundle(SHIPPED / "bundle")
     source = choose_source(data)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}): name another one") from error
     session = play(bundle, source, SPEED, TARGET, _recording_folder(out, source.name))
+    if session.summary.problem is not None:
+        raise StreamError(session.summary.problem)
+    if session.summary.ended == "interrupted":
+        raise CortexCoreError("the demo was stopped before its end, so there is no page: run it again")
     if not session.decisions:
         raise CortexCoreError(f"the demo saw no beats in {source.what}; run it again, and report it if that repeats")
     inputs = encode_beats([decision.beat for decision in session.decisions], bundle.steps)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cortexcore.demo import run as demo
-from cortexcore.errors import TargetUnavailable
+from cortexcore.errors import CortexCoreError, DataError, TargetUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +66,27 @@ def test_without_the_packages_for_a_page_it_says_so_before_playing(
     with pytest.raises(TargetUnavailable, match=r"jinja2.*cortexcore\[export\]"):
         demo.run_demo(tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_demo_that_is_stopped_or_breaks_writes_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "choose_source", lambda _: demo.synthetic_source(5.0))
+    played = demo.play
+    for changes, words in (
+        ({"ended": "interrupted"}, "stopped before its end"),
+        ({"ended": "broken", "problem": "the port vanished"}, "the port vanished"),
+    ):
+
+        def cut(*arguments: object, changes: dict[str, str] = changes) -> demo.Session:
+            session = played(*arguments)  # type: ignore[arg-type]
+            return replace(session, summary=replace(session.summary, **changes))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(demo, "play", cut)
+        with pytest.raises(CortexCoreError, match=words):
+            demo.run_demo(tmp_path / "out")
+        assert not (tmp_path / "out" / "index.html").exists()
+
+
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataError, match="cannot be made a folder"):
+        demo.run_demo(tmp_path / "file")
