@@ -142,6 +142,27 @@ def test_scales_that_no_kernel_takes_up() -> None:
         write_identities(graph_of(bare, "x s n y"))
 
 
+def test_a_scale_behind_a_layer_takes_its_bias_along() -> None:
+    scale, bias = np.array([2.0, -3.0]), np.array([5.0, 7.0])
+    dense: dict[str, Node] = {
+        "x": Input((2,)),
+        "fc": Affine(np.ones((2, 2)), bias),
+        "s": Scale(scale),
+        "n": lif(2),
+        "y": Output((2,)),
+    }
+    folded = fold_scales(graph_of(dense, "x fc s n y")).nodes["fc"]
+    assert isinstance(folded, Affine)
+    np.testing.assert_array_equal(folded.weight, [[2, 2], [-3, -3]])
+    np.testing.assert_array_equal(folded.bias, [10, -21])
+    conv = Conv1d(np.ones((2, 2, 1)), bias, 4)
+    shaped = {"x": Input((2, 4)), "fc": conv, "s": Scale(np.repeat(scale[:, None], 4, 1))}
+    folded = fold_scales(graph_of({**shaped, "n": lif(2, 4), "y": Output((2, 4))}, "x fc s n y")).nodes["fc"]
+    assert isinstance(folded, Conv1d)
+    np.testing.assert_array_equal(folded.weight[:, :, 0], [[2, 2], [-3, -3]])
+    np.testing.assert_array_equal(folded.bias, [10, -21])
+
+
 def test_scales_move_past_flattens() -> None:
     nodes: dict[str, Node] = {
         "x": Input((2, 4)),

@@ -62,6 +62,15 @@ def test_counts_by_hand():
     assert (r.connections, r.states, r.neurons) == (2, 2, 1)
 
 
+@pytest.mark.parametrize(("values", "macs", "acs"), [((1, -1, 0), 0, 3), ((1, -2, 0), 3, 0)])
+def test_signed_spikes_accumulate_and_anything_else_multiplies(values, macs, acs):
+    """As in NeuroBench, −1 is a spike; the two values that are not 0 meet 2 and 1 weights that are not 0."""
+    network, _ = two_layers()
+    inputs = {"x": np.array([[values]])}
+    (a, _) = count(network, inputs, integer.run(network, inputs))
+    assert (a.macs.sum(), a.acs.sum(), a.events.sum()) == (macs, acs, 2)
+
+
 def test_figures_by_hand():
     _, _, layers = counted()
     figures = operation_figures(layers)
