@@ -84,7 +84,13 @@ class Comparison:
         ]
         widths = [max(len(line[i]) for line in table) for i in range(len(head))]
         lines = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in table]
-        spikes = f"{self.differing_spikes} differing spikes" + ("" if self.equal else "; some signals differ")
+        floats = sum(row.differing for row in self.rows if not row.exact)
+        said = []
+        if any(row.exact for row in self.rows):
+            said.append(f"{self.differing_spikes} differing spikes" + ("" if self.equal else "; some signals differ"))
+        if not all(row.exact for row in self.rows):
+            said.append(f"{floats} spikes differ between float and integer, which is what quantization did")
+        spikes = "; ".join(said)
         return "\n".join(
             [*lines, f"against '{self.yardstick}', {self.steps} steps × {self.batch} inferences: {spikes}"]
         )

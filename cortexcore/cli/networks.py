@@ -9,17 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
-from cortexcore.cli.options import Discretization, Dt, Html, Json, NetworkPath, Reset
+from cortexcore.cli.options import Data, Discretization, Dt, Html, Json, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError, GraphError
 from cortexcore.export.files import require_writable, write_text
 
 if TYPE_CHECKING:
     from cortexcore.opening import Opened
 
-EXAMPLE_S = 60.0
-"""Seconds of synthetic ECG to profile on where the user gives no input."""
+LEARNING_S, MINUTE_S = 300.0, 60.0
+"""Where no arrays are given: a minute of ECG, of a record the first after EC57's learning period."""
 
 InputFile = Annotated[Path, typer.Option("--input", metavar="IN.npz", help="One array per input node, or 'x'.")]
+OptionalInput = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="IN.npz", help="As for run; a bundle without it takes a minute of synthetic ECG."),
+]
+Record = Annotated[
+    str | None, typer.Option(metavar="208", help="Instead: the beats of a minute of this MIT-BIH record (bundles).")
+]
 
 
 def quantize(
@@ -93,7 +100,9 @@ def run(
 def compare(
     network: NetworkPath,
     target: Annotated[list[str], typer.Option(metavar="A", help="Two or more; the first is the yardstick.")],
-    input_: InputFile,
+    input_: OptionalInput = None,
+    record: Record = None,
+    data: Data = None,
     json_: Json = None,
     dt: Dt = None,
     reset: Reset = None,
@@ -107,7 +116,7 @@ def compare(
         raise CortexCoreError("compare needs at least two targets, e.g. --target integer --target onnx")
     require_writable(json_)
     opened = open_model(network, dt, reset, discretization)
-    inputs, _ = to_batch(read_arrays(input_), opened.input_shapes())
+    inputs = _inputs(opened, input_, record, data)
     comparison = compare_targets({name: opened.compiled(name) for name in target}, target, inputs)
     print(comparison.to_text())
     if json_ is not None:
@@ -117,9 +126,9 @@ def compare(
 def profile(
     network: NetworkPath,
     target: Annotated[list[str], typer.Option(metavar="T", help="One or more targets.")],
-    input_: Annotated[
-        Path | None, typer.Option("--input", metavar="IN.npz", help="Inputs to profile on; else the bundle's example.")
-    ] = None,
+    input_: OptionalInput = None,
+    record: Record = None,
+    data: Data = None,
     json_: Json = None,
     html: Html = None,
     dt: Dt = None,
@@ -132,9 +141,8 @@ def profile(
 
     require_writable(json_, html)
     opened = open_model(network, dt, reset, discretization)
-    inputs = read_arrays(input_) if input_ is not None else _example(opened)
-    batch, _ = to_batch(inputs, opened.input_shapes())
-    profiles = [opened.compiled(name).profile(batch) for name in dict.fromkeys(target)]
+    inputs = _inputs(opened, input_, record, data)
+    profiles = [opened.compiled(name).profile(inputs) for name in dict.fromkeys(target)]
     print(profiles_text(profiles))
     if json_ is not None:
         write_text(json_, json.dumps([p.to_json() for p in profiles], indent=1))
@@ -142,13 +150,17 @@ def profile(
         write_text(html, profiles_html(profiles, str(network)))
 
 
-def _example(opened: Opened) -> Arrays:
-    """Beats of synthetic ECG through the bundle's front end, and a word about it."""
-    from cortexcore.sources import beat_inputs, synthetic_source
+def _inputs(opened: Opened, file: Path | None, record: str | None, data: Path | None) -> Arrays:
+    """The arrays of ``file``; else, through the bundle's front end, a minute of a record or of synthetic ECG."""
+    from cortexcore.sources import beat_inputs, recording_source, synthetic_source
 
+    if file is not None and record is not None:
+        raise CortexCoreError("give either --input or --record, not both")
+    if file is not None:
+        return to_batch(read_arrays(file), opened.input_shapes())[0]
     if opened.bundle is None:
         raise CortexCoreError(f"'{opened.path}' has no front end that could make an input: give --input IN.npz")
-    source = synthetic_source(EXAMPLE_S)
+    source = synthetic_source(MINUTE_S) if record is None else recording_source(record, data, LEARNING_S, MINUTE_S)
     inputs = beat_inputs(source, opened.bundle.front_end, opened.bundle.steps)
     print(f"input: {next(iter(inputs.values())).shape[1]} beats of {source.what}")
     return inputs

@@ -93,6 +93,12 @@ def test_without_batch_axis_the_output_has_none(cli: Run, graph_file: Path, tmp_
     assert np.load(tmp_path / "o")["y"].shape == (7, 4)
 
 
+def test_real_beats_without_making_an_input_file(cli: Run, data_dir: Path) -> None:
+    both = ("--target", "integer", "--target", "onnx", "--data", data_dir)
+    code, out, _ = cli("compare", BUNDLE, *both, "--record", "119")
+    assert code == 0 and "beats of MIT-BIH record 119, 05:00 to 06:00" in out and "0 differing spikes" in out
+
+
 def test_profile_says_kind_and_source_of_every_figure(cli: Run, tmp_path: Path) -> None:
     figures, page = tmp_path / "p.json", tmp_path / "p.html"
     code, out, _ = cli("profile", BUNDLE, "--target", "onnx", "--json", figures, "--html", page)

@@ -86,6 +86,9 @@ def test_float_against_integer_informs_about_spikes_alone():
     }
     assert comparison.equal and comparison.differing_spikes == 0
     assert "(float)" in comparison.to_text()
+    floats = sum(row.differing for row in comparison.rows if not row.exact)
+    last = comparison.to_text().splitlines()[-1]
+    assert f"{floats} spikes differ between float and integer" in last and "0 differing spikes" not in last
 
 
 def test_compare_needs_two_different_targets():
