@@ -24,8 +24,6 @@ from cortexcore.export.network import (
 
 Array = NDArray[np.float64]
 Range = tuple[int, int]
-FLOAT32_EXACT = 2**24
-"""float32 holds every integer up to this magnitude."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +47,14 @@ class Bound:
 
 def bounds(network: IntegerNetwork) -> dict[str, Bound]:
     """Population → its bound."""
-    ranges = {port.name: (port.low, port.high) for port in network.inputs}
-    ranges |= {p.name: (0, 1) for p in network.populations}
+    ranges = sent_ranges(network)
     return {p.name: bound(p, ranges) for p in network.populations}
 
 
-def float32_exact(network: IntegerNetwork) -> dict[str, bool]:
-    """Synapses → whether a float32 sum of their products is exact: |Σ w·s| < 2^24 for every input."""
-    found = bounds(network).values()
-    return {name: largest < FLOAT32_EXACT for each in found for name, largest in each.sums.items()}
+def sent_ranges(network: IntegerNetwork) -> dict[str, Range]:
+    """Input port or population → least and largest value it sends: spikes, or v of a leaky integrator."""
+    ranges = {port.name: (port.low, port.high) for port in network.inputs}
+    return ranges | {p.name: (-STATE_LIMIT, STATE_LIMIT) if p.vth is None else (0, 1) for p in network.populations}
 
 
 def bound(population: Population, ranges: Mapping[str, Range]) -> Bound:

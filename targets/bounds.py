@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cortexcore.export.bounds import Range, bound, sum_range
+from cortexcore.export.bounds import Range, bound, sent_ranges, sum_range
 from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, IntegerNetwork, Operation, Population
 
 
@@ -24,12 +24,6 @@ class Guards:
     drive: int
     may_wrap: bool
     may_clip: bool
-
-
-def sent_ranges(network: IntegerNetwork) -> dict[str, Range]:
-    """Input port or population → least and largest value it sends: spikes, or v of a leaky integrator."""
-    ranges = {port.name: (port.low, port.high) for port in network.inputs}
-    return ranges | {p.name: (-STATE_LIMIT, STATE_LIMIT) if p.vth is None else (0, 1) for p in network.populations}
 
 
 def guards(network: IntegerNetwork, p: Population) -> Guards:

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
+from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer import Array, apply
 from cortexcore.export.network import THRESHOLD_LIMIT, THRESHOLD_SHIFT, Conv1d, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import Result
-from cortexcore.targets.bounds import guards, sent_ranges
+from cortexcore.targets.bounds import guards
 from cortexcore.targets.loihi.check import depths, message_bits, sign_mode
 
 ONE_WRAP = 2**24

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.network import THRESHOLD_SHIFT, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
-from cortexcore.targets.bounds import guards, largest_sum, sent_ranges
+from cortexcore.targets.bounds import guards, largest_sum
 from cortexcore.targets.onnx.exact import FLOAT64_EXACT, INT32_SAFE, INT64_LIMIT, WRAP, digit_bits
 
 

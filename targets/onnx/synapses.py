@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Synapses
-from cortexcore.targets.bounds import largest_sum, sent_ranges
+from cortexcore.targets.bounds import largest_sum
 from cortexcore.targets.onnx.build import Build
 from cortexcore.targets.onnx.exact import FLOAT32_EXACT, WRAP, digit_bits, stored_weight
 

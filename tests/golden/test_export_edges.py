@@ -71,3 +71,11 @@ def test_padding_counts_as_zero_in_a_bound() -> None:
     trace = integer.run(network, {"x": np.full((1, 1, 1, 4), 5)})
     assert trace.u["n"].reshape(-1).tolist() == [20 * 64, 30 * 64, 30 * 64, 20 * 64]
     assert bounds(network)["n"].u == (0, 54 * 64)
+
+
+def test_the_bound_behind_a_readout_is_that_of_its_membrane() -> None:
+    """A leaky integrator sends v, up to 2^23 − 1 = 8388607, not spikes."""
+    behind = replace(NEURON, name="m", synapses=(Synapses("b", "n", Dense(np.array([[2]], np.int32))),))
+    network = alone(replace(NEURON, vth=None), 0, 2)
+    network = replace(network, populations=(*network.populations, behind))
+    assert bounds(network)["m"].sums == {"b": 2 * (2**23 - 1)} and not bounds(network)["m"].holds
