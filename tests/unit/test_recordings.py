@@ -116,6 +116,24 @@ def test_damaged_header(database):
         load_recording("900", database)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (" 3600\n", "\n", "is damaged .no sig_len"),
+        (" MLII\n", "\n", "is damaged .no sig_name"),
+        (" 3600\n", " 36000000000000\n", "or damaged"),
+        (" 212 ", " 999 ", "or damaged"),
+    ],
+)
+def test_header_that_lacks_a_field_or_promises_too_much(database, old, new, words):
+    header = database / "mitdb" / "900.hea"
+    text = header.read_text()
+    assert old in text
+    header.write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=rf"record 900.*{words}"):
+        load_recording("900", database)
+
+
 def test_wrong_rate(database):
     write_record(database / "mitdb", "902", np.full((100, 1), BASELINE), ["MLII"], rate_hz=128)
     with pytest.raises(DataError, match="sampled at 128 Hz, MIT-BIH records at 360 Hz"):

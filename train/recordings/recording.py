@@ -124,6 +124,12 @@ def _read_header(path: Path) -> Any:
         raise DataError(
             f"record {path.name} is sampled at {header.fs} Hz, MIT-BIH records at {MITDB_RATE_HZ} Hz: fetch it again"
         )
+    fields = {name: getattr(header, name, None) for name in ("sig_len", "sig_name", "baseline", "checksum", "adc_gain")}
+    lacking = [name for name, value in fields.items() if value is None or (isinstance(value, list) and None in value)]
+    if lacking:  # wfdb leaves out what it cannot read, without a word
+        raise DataError(
+            f"record {path.name}: its header {path}.hea is damaged (no {', '.join(lacking)}); fetch it again"
+        )
     return header
 
 
@@ -134,7 +140,7 @@ def _read_channel(path: Path, channel: int, expected: int) -> NDArray[np.int64]:
         samples = np.asarray(record.d_signal[:, 0], dtype=np.int64)
     except FileNotFoundError as error:
         raise DataError(f"record {path.name}: {error.filename} is missing; fetch it again") from error
-    except (ValueError, OSError, IndexError, TypeError) as error:
+    except (ValueError, OSError, LookupError, TypeError, MemoryError) as error:
         raise DataError(
             f"record {path.name}: its samples are shorter than the {expected} its header promises, or damaged; "
             "fetch it again"
