@@ -163,3 +163,13 @@ def test_wrong_input_is_told(arguments, message):
 def test_no_record_to_score():
     with pytest.raises(DataError, match="no record to score"):
         score([])
+
+
+def test_the_first_five_minutes_and_episodes_of_flutter_to_their_last_sample_are_not_scored():
+    rate = 360
+    beats = np.array([299 * rate, 300 * rate - 1, 300 * rate, 400 * rate, 401 * rate, 402 * rate])
+    flutter = np.array([[400 * rate, 401 * rate]])
+    compared = compare_beats("x", beats, ["N"] * 6, beats, ["N"] * 6, rate, flutter=flutter)
+    assert int(compared.matrix.sum()) == 2
+    missed = compare_beats("x", beats, ["N"] * 6, beats[:0], [], rate, flutter=flutter)
+    assert int(missed.matrix.sum()) == 2

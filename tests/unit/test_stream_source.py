@@ -286,3 +286,15 @@ def test_should_stop_is_asked_while_nothing_comes() -> None:
     source = Source(ScriptedPort([samples(0)]), handshake_s=5, silence_s=60)
     assert shapes(list(source.blocks(answers))) == [(0, 25)]
     assert source.problem is None
+
+
+def test_samples_end_a_silence() -> None:
+    class Slow(ScriptedPort):
+        def read(self) -> bytes:
+            time.sleep(0.02)
+            return super().read()
+
+    script: list[Message | bytes] = [samples(25 * number) for number in range(10)]
+    source = Source(Slow([*script, End(250)]), handshake_s=5, silence_s=0.15)
+    assert len(list(source.blocks(never))) == 10
+    assert source.problem is None
