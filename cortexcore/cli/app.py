@@ -62,7 +62,9 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has left; there is nobody to tell.
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # What no command foresaw: a full disk, a folder without permission. Typer itself ends with 1 where the
+        # reader of our output (`| head`) has left.
+        where = f" '{error.filename}'" if error.filename else ""
+        print(f"cortexcore: the system refused to read or write{where}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

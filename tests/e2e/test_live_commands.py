@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 
@@ -52,3 +53,16 @@ def test_a_stretch_of_a_record_without_length(
         main()
     assert end.value.code == 1
     assert "give a number of seconds above 0" in capfd.readouterr().err
+
+
+def test_a_write_that_no_command_foresaw(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "out.txt")
+
+    monkeypatch.setattr("cortexcore.train.recordings.datasets.list_datasets", full)
+    monkeypatch.setattr(sys, "argv", ["cortexcore", "data", "list"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    err = capfd.readouterr().err
+    assert err == "cortexcore: the system refused to read or write 'out.txt': No space left on device\n"
