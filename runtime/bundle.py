@@ -120,10 +120,7 @@ def save_bundle(
         GraphError, TargetUnavailable: a target cannot take the network, or its packages are missing.
     """
     path = Path(path)
-    if path.exists() and not _is_bundle(path):
-        raise BundleError(f"'{path}' exists and is not a bundle; choose another name or remove it")
-    if path.is_dir() and path.suffix == ".zip":
-        raise BundleError(f"'{path}' is a folder, and a name ending in .zip makes a file; choose another name")
+    require_bundle_place(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = tempfile.TemporaryDirectory(dir=path.parent, prefix=".bundle-")
@@ -141,6 +138,14 @@ def save_bundle(
                 path.replace(Path(temporary) / "old")
             folder.replace(path)
     return path
+
+
+def require_bundle_place(path: Path) -> None:
+    """Raise BundleError where a bundle may not be written; to be asked before the work that makes one."""
+    if path.exists() and not _is_bundle(path):
+        raise BundleError(f"'{path}' exists and is not a bundle; choose another name or remove it")
+    if path.is_dir() and path.suffix == ".zip":
+        raise BundleError(f"'{path}' is a folder, and a name ending in .zip makes a file; choose another name")
 
 
 def load_bundle(path: Path | str) -> Bundle:
@@ -221,6 +226,8 @@ def _read_manifest(folder: Path, path: Path) -> dict[str, Any]:
         )
     if bad := [key for key, kinds in _FIELDS.items() if not isinstance(manifest.get(key), kinds)]:
         raise BundleError(f"the {MANIFEST} of '{path}' is damaged at {', '.join(bad)}; export the model again")
+    if any(not isinstance(name, str) or not name or Path(name).name != name for name in manifest["targets"]):
+        raise BundleError(f"the {MANIFEST} of '{path}' is damaged at targets; export the model again")
     if NETWORK not in manifest["files"]:
         raise BundleError(f"the {MANIFEST} of '{path}' does not name {NETWORK}; export the model again")
     return manifest
@@ -236,6 +243,11 @@ def _verify(folder: Path, manifest: Mapping[str, Any], path: Path) -> None:
             changed.append(f"{name} is missing")
         elif hashlib.sha256(file.read_bytes()).hexdigest() != digest:
             changed.append(f"{name} does not have the SHA-256 that the manifest gives")
+    for target in manifest["targets"]:
+        held = {f.relative_to(folder).as_posix() for f in (folder / target).rglob("*") if f.is_file()}
+        changed += [f"{name} is not in the manifest" for name in sorted(held - manifest["files"].keys())]
+        if not held:
+            changed.append(f"{target}/ is missing")
     if changed:
         raise BundleError(f"the bundle '{path}' was changed after export: {'; '.join(changed)}; export the model again")
 

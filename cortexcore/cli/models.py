@@ -52,12 +52,13 @@ def export(
     data: Data = None,
 ) -> None:
     """Quantize a checkpoint and write the deployed model."""
-    from cortexcore.runtime.bundle import save_bundle
+    from cortexcore.runtime.bundle import require_bundle_place, save_bundle
     from cortexcore.targets.registry import get_target
     from cortexcore.train.checkpoint import load_checkpoint
     from cortexcore.train.deploy import deploy
 
     targets = list(dict.fromkeys(target or ()))
+    require_bundle_place(output)
     for name in targets:
         get_target(name)
     deployed = deploy(load_checkpoint(model), data, bits, say)

@@ -94,6 +94,20 @@ def test_a_missing_file_is_named(tmp_path: Path, network: IntegerNetwork) -> Non
         load_bundle(folder)
 
 
+def test_an_artifact_the_manifest_does_not_list_is_named(tmp_path: Path, network: IntegerNetwork) -> None:
+    folder = save_bundle(network, tmp_path / "m", targets=["integer"])
+    (folder / "notes.txt").write_text("a file beside the artifacts harms nobody")
+    load_bundle(folder)
+    (folder / "integer" / "more.nir").write_text("x")
+    with pytest.raises(BundleError, match=r"integer/more\.nir is not in the manifest"):
+        load_bundle(folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["targets"] = ["onnx"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="onnx/ is missing"):
+        load_bundle(folder)
+
+
 def test_a_manifest_cannot_reach_outside(tmp_path: Path, network: IntegerNetwork) -> None:
     folder = save_bundle(network, tmp_path / "m")
     manifest = json.loads((folder / "manifest.json").read_text())
