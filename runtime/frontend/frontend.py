@@ -59,8 +59,8 @@ class FrontEnd:
     ) -> None:
         if rate_hz != RATE_HZ:
             raise DataError(
-                f"the front end takes {RATE_HZ} Hz, this signal has {rate_hz} Hz: resample it "
-                "(cortexcore.train.recordings.to_wearable_rate does for a recording)"
+                f"the front end takes {RATE_HZ} Hz, this signal has {rate_hz} Hz: set the device to {RATE_HZ} Hz, "
+                "or resample a recording with cortexcore.train.recordings.to_wearable_rate"
             )
         self.config = config
         self._multiplier, self._shift = gain_multiplier(gain_per_mv)
