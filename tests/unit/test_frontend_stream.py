@@ -237,7 +237,7 @@ def test_ended_stream_takes_nothing_more():
 
 
 def test_wrong_rate():
-    with pytest.raises(DataError, match=r"takes 250 Hz, this signal has 360 Hz: resample"):
+    with pytest.raises(DataError, match=r"takes 250 Hz, this signal has 360 Hz: set the device to 250 Hz"):
         FrontEnd(CONFIG, GAIN, 360)
 
 
