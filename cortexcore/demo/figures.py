@@ -23,7 +23,7 @@ ROW_S = 20.0
 
 
 def ecg_strip(session: Session) -> Figure:
-    """The filtered signal in rows, every beat with the network's class; a ring where the reference says otherwise."""
+    """The filtered signal in rows, every beat with the network's class."""
     rate = session.source.rate_hz
     signal = session.filtered / UNIT_PER_MV
     rows = max(1, int(np.ceil(len(signal) / rate / ROW_S)))

@@ -93,7 +93,7 @@ def _seen(found: Findings) -> Section:
     seen = Counter(d.label for d in session.decisions)
     true = Counter(session.source.labels)
     rows = [
-        {"class": label, "reference": true[label], "network": seen[label]}
+        {"class": label, "annotated": true[label], "network": seen[label]}
         for label in dict.fromkeys([*found.bundle.classes, *sorted(true)])
     ]
     body = (
@@ -172,7 +172,8 @@ def _costs(found: Findings) -> list[Section]:
     latency = [row for p in found.profiles for row in _latency_rows(p)]
     energy = _figure_rows(found.profiles, "energy")
     operations = _figure_rows(found.profiles, "operations")
-    verdict = next((p.verdict for p in found.profiles if p.verdict), "")
+    judged = next((p for p in found.profiles if p.verdict), None)
+    verdict = f"{judged.verdict} {_priced(judged)}" if judged is not None else ""
     bars = figure_svg(
         figures.energy_bars(found.profiles),
         "Dynamic energy of one beat; a whisker is the band of the sources. What is counted differs: on a host the "
@@ -185,7 +186,7 @@ def _costs(found: Findings) -> list[Section]:
             "Measured on the thing itself, simulated, or modelled by arithmetic: each figure says which.",
         ),
         Section("Energy per target", bars + table(energy), verdict),
-        Section("Operations per beat", table(operations), "Counted from the golden network's spikes on these beats."),
+        Section("Operations per beat", table(operations), "Counted on these beats; each row says in whose spikes."),
     ]
 
 
@@ -222,6 +223,12 @@ def _figure_rows(profiles: Sequence[Profile], part: str) -> list[dict[str, Any]]
 def _value(figure: Figure) -> str:
     """Value and unit, never on two lines."""
     return quantity(figure.value, figure.unit).replace(" ", "\u00a0")
+
+
+def _priced(profile: Profile) -> str:
+    """Where a verdict's joules come from; they are priced otherwise than the targets' own."""
+    origin = _origin(next(iter(profile.break_even.values())))
+    return f"Both {origin['kind']} alike: {origin['source']}."
 
 
 def _origin(figure: Figure) -> dict[str, str]:

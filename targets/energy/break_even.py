@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cortexcore.targets.energy.constants import cite, constant
 from cortexcore.targets.energy.host import ADDS_PER_UPDATE
-from cortexcore.targets.energy.operations import STATE_BYTES, LayerOperations
+from cortexcore.targets.energy.operations import COUNTED, STATE_BYTES, LayerOperations
 from cortexcore.targets.profile import Figure
 
 _ROWS = ("horowitz.int8_mul_j", "horowitz.int32_add_j", "horowitz.int32_mul_j", "horowitz.cache_word_j")
@@ -50,7 +50,7 @@ def break_even(layers: tuple[LayerOperations, ...]) -> BreakEven:
         "SNN: spikes": modelled(spiking, "J"),
         "SNN: neuron states": modelled(states, "J"),
         "ANN, int8, same connections": modelled(ann, "J"),
-        "spike rate": modelled(rate, "spikes per neuron and step"),
+        "spike rate": Figure(rate, "spikes per neuron and step", "measured", COUNTED, conditions),
     }
     left = ann - graded - states
     if spiking > 0:

@@ -35,6 +35,7 @@ def check_page(page: Path, source: str) -> None:
     assert html.count("<svg") >= 4
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", html), "the page needs something from outside"
     assert all(axis in html for axis in ("measured", "modelled"))
+    assert "Both modelled alike: Horowitz" in html, "the verdict must name its source"
 
 
 def test_without_recordings_it_plays_synthetic_ecg_and_says_so(

@@ -173,6 +173,7 @@ def test_break_even_by_hand():
     assert f["SNN: neuron states"] == pytest.approx(4 * 2 * state)
     assert f["SNN"] == pytest.approx(f["SNN: graded inputs"] + f["SNN: spikes"] + f["SNN: neuron states"])
     assert f["spike rate"] == pytest.approx(1 / 2 / 3)
+    assert result.figures["spike rate"].kind == "measured"
     assert f["break-even spike rate"] == 0 and "no spike rate would win" in result.verdict
 
 
