@@ -72,7 +72,7 @@ def from_torch(
     for fx_node in traced.nodes:
         walk.visit(fx_node)
     if walk.problems:
-        raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(walk.problems))
+        raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(dict.fromkeys(walk.problems)))
     nodes, edges = _reachable(walk)
     return Graph(nodes, edges, float(dt_s), "euler", dict(metadata or {}))
 

@@ -250,6 +250,17 @@ def test_forwards_that_cannot_be_kept(forward: object, says: str) -> None:
     refused(Forward(forward, **modules), says)
 
 
+def test_one_mistake_in_a_loop_over_time_is_named_once() -> None:
+    def forward(m: object, x: object) -> object:
+        for _ in range(3):
+            spikes = m.n(m.fc(x), x)
+        return spikes
+
+    with pytest.raises(GraphError) as caught:
+        from_torch(Forward(forward, fc=nn.Linear(3, 3), n=leaky()), np.zeros((1, 3)), 1e-3)
+    assert str(caught.value).count("called with its state") == 1
+
+
 @pytest.mark.parametrize(
     ("layer", "shape", "says"),
     [
