@@ -18,7 +18,18 @@ Network = Graph | IntegerNetwork
 
 
 def from_torch(model: Any, sample: Any, dt_s: float, metadata: Mapping[str, Any] | None = None) -> Graph:
-    """Import a snnTorch network; see :func:`cortexcore.export.from_torch.from_torch`."""
+    """The float graph of a snnTorch network whose ``forward`` is one time step, its neurons with ``init_hidden=True``.
+
+    Args:
+        model: the network, as ``model.eval()`` computes; the parameters of its ``forward`` name the graph's inputs.
+        sample: one array or tensor per input, [B, *shape], alone, in a tuple or in a dict by name.
+        dt_s: length of a step in seconds.
+        metadata: JSON values for the graph, e.g. classes.
+
+    Raises:
+        GraphError: what cannot be kept, all at once, each with its remedy.
+        TargetUnavailable: torch or snntorch is not installed.
+    """
     from cortexcore.export.from_torch import from_torch as trace
 
     return trace(model, sample, dt_s, metadata)
