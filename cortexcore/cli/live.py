@@ -42,7 +42,8 @@ def wearable(
 
     def opened(port: str) -> None:
         print(port, flush=True)
-        typer.echo(f"playing {source.what} at {speed:g} times real time; stop with Ctrl-C", err=True)
+        pace = f"at {speed:g} times real time" if speed else "as fast as it is read"
+        typer.echo(f"playing {source.what} {pace}; stop with Ctrl-C", err=True)
 
     run_wearable(device, opened)
 
