@@ -12,7 +12,8 @@ from cortexcore.errors import CortexCoreError
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "": ("numpy", "nir", "onnxruntime", "pyserial", "typer", "rich"),
-    "train": ("torch", "snntorch", "wfdb", "scipy", "safetensors"),
+    "record": ("wfdb",),
+    "train": ("torch", "snntorch", "scipy", "safetensors"),
     "export": ("onnx", "matplotlib", "jinja2"),
 }
 """Extra → the packages it brings; the empty name is the installation itself."""

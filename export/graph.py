@@ -58,6 +58,10 @@ class Graph:
         if problems:
             raise GraphError("the graph is malformed: " + "; ".join(problems))
 
+    def __repr__(self) -> str:
+        nodes = ", ".join(f"{n}: {type(node).__name__} {self.shapes[n]}" for n, node in self.nodes.items())
+        return f"Graph({nodes}; {len(self.edges)} edges, dt_s={self.dt_s}, {self.discretization})"
+
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         """Node name → the shape it sends, without time and batch."""

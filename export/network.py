@@ -180,6 +180,12 @@ class IntegerNetwork:
         if problems:
             raise GraphError("the integer network is malformed: " + "; ".join(problems))
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{port.name} {port.shape}" for port in self.inputs)
+        populations = ", ".join(f"{p.name} {p.shape}" for p in self.populations)
+        weights = sum(s.operation.weight.size for p in self.populations for s in p.synapses)
+        return f"IntegerNetwork({inputs} → {populations}; {weights} weights, dt_s={self.dt_s})"
+
     def shape_of(self, source: str) -> tuple[int, ...]:
         """Shape of what an input port or a population sends."""
         for port in self.inputs:

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import typer
 
 from cortexcore.cli.options import Data, Json
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import write_text
+from cortexcore.export.report.html import require_packages
 
 if TYPE_CHECKING:
-    from cortexcore.runtime.frontend import Beat, FrontEndConfig
+    from cortexcore.runtime.frontend import FrontEndConfig
     from cortexcore.train.evaluation.evaluate import Classify
 Checkpoint = Annotated[Path, typer.Argument(metavar="MODEL", help="Checkpoint, .safetensors or .pt.")]
 
@@ -59,6 +59,7 @@ def export(
 
     targets = list(dict.fromkeys(target or ()))
     require_bundle_place(output)
+    require_packages()
     for name in targets:
         get_target(name)
     deployed = deploy(load_checkpoint(model), data, bits, say)
@@ -93,33 +94,33 @@ def evaluate(
         raise CortexCoreError("--records names no record; write for example --records 208,209")
     if len(set(names)) < len(names):
         raise CortexCoreError(f"--records {records} names a record twice, which would count its beats twice")
-    front_end, classify, what = _classifier(model, target)
+    front_end, classify, what, fitted = _classifier(model, target)
     evaluation = run_evaluation(
         classify, front_end, names, data, detector=detector, annotations=annotations, progress=say
     )
     print(f"{what}\n{evaluation.to_text()}")
+    known = [name for name in names if name in fitted]
+    if known:
+        print(f"fitted on {', '.join(known)}: figures on these records say nothing about new patients")
     if json_ is not None:
-        write_text(json_, json.dumps({"model": what, **evaluation.to_json()}, indent=1))
+        write_text(json_, json.dumps({"model": what, "fitted_records": known, **evaluation.to_json()}, indent=1))
 
 
-def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classify, str]:
-    """Front end, labels of many beats, and in words what decides."""
+def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classify, str, Sequence[str]]:
+    """Front end, labels of many beats, in words what decides, and the records it was fitted on."""
     if model.suffix in (".safetensors", ".pt"):
         from cortexcore.train.checkpoint import load_checkpoint
-        from cortexcore.train.predict import predict
+        from cortexcore.train.predict import checkpoint_classifier
 
         if target is not None:
             raise CortexCoreError(f"'{model}' is a checkpoint, which runs in PyTorch: export it to evaluate '{target}'")
         checkpoint = load_checkpoint(model)
-
-        def classify(beats: Sequence[Beat]) -> list[str]:
-            windows, rhythms = np.stack([b.window for b in beats]), np.stack([b.rhythm for b in beats])
-            return [checkpoint.classes[i] for i in predict(checkpoint.model, windows, rhythms, checkpoint.steps)]
-
-        return checkpoint.front_end, classify, f"checkpoint {model.name}, float, in PyTorch"
+        what, provenance = f"checkpoint {model.name}, float, in PyTorch", checkpoint.provenance
+        return checkpoint.front_end, checkpoint_classifier(checkpoint), what, provenance.get("fitted_records", ())
     from cortexcore.runtime.bundle import load_bundle
     from cortexcore.runtime.classifier import Classifier
 
     bundle = load_bundle(model)
     classifier = Classifier(bundle, target or "onnx")
-    return bundle.front_end, classifier.classify, f"bundle {bundle.name} on target {classifier.target}"
+    what, provenance = f"bundle {bundle.name} on target {classifier.target}", bundle.manifest.get("training") or {}
+    return bundle.front_end, classifier.classify, what, provenance.get("fitted_records", ())

@@ -12,6 +12,7 @@ from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, writ
 from cortexcore.cli.options import Data, Discretization, Dt, Html, Json, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError, GraphError
 from cortexcore.export.files import require_writable, write_text
+from cortexcore.export.report.html import require_packages
 
 if TYPE_CHECKING:
     from cortexcore.opening import Opened
@@ -51,6 +52,8 @@ def quantize(
 
     pages = (report, report.with_suffix(".json")) if report is not None else ()
     require_writable(output, *pages)
+    if pages:
+        require_packages()
     opened = open_model(graph, dt, reset, discretization)
     if opened.graph is None:
         raise GraphError(f"'{graph}' is quantized already; give the float graph")
@@ -140,6 +143,8 @@ def profile(
     from cortexcore.targets.report import profiles_html, profiles_text
 
     require_writable(json_, html)
+    if html is not None:
+        require_packages()
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
     profiles = [opened.compiled(name).profile(inputs) for name in dict.fromkeys(target)]

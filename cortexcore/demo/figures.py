@@ -12,7 +12,6 @@ from cortexcore.demo.session import Session
 from cortexcore.export.report.html import new_figure
 from cortexcore.export.report.style import INK
 from cortexcore.runtime.frontend import UNIT_PER_MV
-from cortexcore.targets.profile import Profile
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,26 +80,10 @@ def raster(spikes: Mapping[str, NDArray[Any]], scores: NDArray[Any], classes: Se
         axis.set_ylabel(f"{name}\nneuron", fontsize=8)
     for index, label in enumerate(classes):
         axes[-1].plot(scores[:, index], "o-", ms=3, color=CLASS_COLOURS.get(label, INK), label=label)
-    axes[-1].set_ylabel("readout v,\nunits", fontsize=8)
+    axes[-1].set_ylabel("readout v,\ninteger units", fontsize=8)
     axes[-1].set_xlabel("time step")
     axes[-1].legend(ncols=len(classes), frameon=False, fontsize=8, loc="upper left")
     for axis in axes:
         axis.set_xticks(range(len(scores)))
         axis.set_xlim(-0.5, len(scores) - 0.5)
-    return figure
-
-
-def energy_bars(profiles: Sequence[Profile]) -> Figure:
-    """Dynamic energy per inference and target where one is known, with its band."""
-    known = [(p.target, p.energy["dynamic"]) for p in profiles if "dynamic" in p.energy]
-    figure, axis = new_figure(8, 0.5 * len(known) + 0.9)
-    for row, (_, figure_) in enumerate(known):
-        low = figure_.value if figure_.low is None else figure_.low
-        high = figure_.value if figure_.high is None else figure_.high
-        error = [[max(0.0, figure_.value - low) * 1e6], [max(0.0, high - figure_.value) * 1e6]]
-        axis.barh(row, figure_.value * 1e6, xerr=error, height=0.55, capsize=3, ecolor=INK)
-    axis.set_yticks(range(len(known)), [f"{name} ({figure_.kind})" for name, figure_ in known])
-    axis.set_xlim(left=0)
-    axis.invert_yaxis()
-    axis.set_xlabel("dynamic energy per beat, µJ")
     return figure

@@ -174,10 +174,9 @@ def _costs(found: Findings) -> list[Section]:
     operations = _figure_rows(found.profiles, "operations")
     judged = next((p for p in found.profiles if p.verdict), None)
     verdict = f"{judged.verdict} {_priced(judged)}" if judged is not None else ""
-    bars = figure_svg(
-        figures.energy_bars(found.profiles),
-        "Dynamic energy of one beat; a whisker is the band of the sources. What is counted differs: on a host the "
-        "arithmetic alone, a lower bound without memory traffic and idle power.",
+    caution = (
+        "What is counted differs, so rows of different targets do not compare: on a host every product, zeros "
+        "included, and nothing else, a lower bound; on Loihi events, messages and idle power. "
     )
     return [
         Section(
@@ -185,7 +184,7 @@ def _costs(found: Findings) -> list[Section]:
             table(latency),
             "Measured on the thing itself, simulated, or modelled by arithmetic: each figure says which.",
         ),
-        Section("Energy per target", bars + table(energy), verdict),
+        Section("Energy per target", table(energy), caution + verdict),
         Section("Operations per beat", table(operations), "Counted on these beats; each row says in whose spikes."),
     ]
 

@@ -106,7 +106,7 @@ def _recording_folder(out: Path, name: str) -> Path | None:
     try:
         import wfdb  # noqa: F401
     except ImportError:
-        print("not recording: that needs the package wfdb (pip install 'cortexcore[train]')")
+        print("not recording: that needs the package wfdb (pip install 'cortexcore[record]')")
         return None
     folder = out / "recording"
     for old in [*folder.glob(f"{name}.*")]:

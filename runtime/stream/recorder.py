@@ -51,7 +51,7 @@ class Recorder:
         try:
             import wfdb
         except ImportError:
-            raise missing_package("wfdb", "train", "recording a stream") from None
+            raise missing_package("wfdb", "record", "recording a stream") from None
         self._wfdb: Any = wfdb
         self._info = info
         self._folder = folder

@@ -22,12 +22,13 @@ def host_energy(dense_macs: float, state_updates: float, measured: Measurement |
         measured: times of single inferences, with their energy where RAPL was readable.
     """
     note = "45 nm arithmetic alone, no memory, caches, control or leakage: a lower bound"
+    priced = "whatever the host computes in, priced as "
     macs = dense_macs * sum(map(constant, _FLOAT))
     updates = state_updates * (constant(_INTEGER[0]) + ADDS_PER_UPDATE * constant(_INTEGER[1]))
     figures = {
-        "arithmetic of synapses": Figure(macs, "J", "modelled", cite(*_FLOAT), f"fp32 MACs, zeros included; {note}"),
+        "arithmetic of synapses": Figure(macs, "J", "modelled", cite(*_FLOAT), f"{priced}fp32, zeros included; {note}"),
         "arithmetic of neurons": Figure(
-            updates, "J", "modelled", cite(*_INTEGER), f"int32, one product and {ADDS_PER_UPDATE} sums each; {note}"
+            updates, "J", "modelled", cite(*_INTEGER), f"{priced}int32, one product and {ADDS_PER_UPDATE} sums; {note}"
         ),
         "dynamic": Figure(macs + updates, "J", "modelled", cite(*_FLOAT, *_INTEGER), note),
     }

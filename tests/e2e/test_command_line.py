@@ -99,6 +99,15 @@ def test_real_beats_without_making_an_input_file(cli: Run, data_dir: Path) -> No
     assert code == 0 and "beats of MIT-BIH record 119, 05:00 to 06:00" in out and "0 differing spikes" in out
 
 
+def test_evaluate_tells_its_own_training_data_from_new_patients(cli: Run, data_dir: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    command = ("evaluate", BUNDLE, "--data", data_dir, "--json", figures, "--records")
+    code, out, _ = cli(*command, "119,208")
+    assert code == 0 and "fitted on 208: " in out and json.loads(figures.read_text())["fitted_records"] == ["208"]
+    code, out, _ = cli(*command, "119")
+    assert code == 0 and "fitted on" not in out and json.loads(figures.read_text())["fitted_records"] == []
+
+
 def test_profile_says_kind_and_source_of_every_figure(cli: Run, tmp_path: Path) -> None:
     figures, page = tmp_path / "p.json", tmp_path / "p.html"
     code, out, _ = cli("profile", BUNDLE, "--target", "onnx", "--json", figures, "--html", page)

@@ -12,6 +12,7 @@ from cortexcore.export import reference
 from cortexcore.export.flow import neuron_order, read_by
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Input, Linear, Node, Output, Scale
+from cortexcore.export.quantize import QuantizationConfig, quantize
 
 
 def num(value: float) -> np.ndarray:
@@ -221,3 +222,12 @@ def test_inputs_must_share_steps_and_batch() -> None:
     graph = Graph(nodes, (("a", "n"), ("b", "n"), ("n", "y")), 1e-3, "euler")
     with pytest.raises(DataError, match="same steps and batch"):
         reference.run(graph, {"a": np.zeros((2, 1, 1)), "b": np.zeros((3, 1, 1))})
+
+
+def test_networks_print_on_one_line():
+    one = num(1.0)
+    nodes = {"x": Input((300,)), "w": Linear(np.ones((200, 300))), "a": LIF((200,), one, one, 0 * one, one, "zero")}
+    graph = Graph({**nodes, "y": Output((200,))}, (("x", "w"), ("w", "a"), ("a", "y")), 1e-3, "euler")
+    assert repr(graph).startswith("Graph(x: Input (300,), w: Linear (200,), a: LIF (200,)") and len(repr(graph)) < 200
+    network = quantize(graph, QuantizationConfig(), input_ranges={"x": (0, 1)})
+    assert repr(network) == "IntegerNetwork(x (300,) → a (200,); 60000 weights, dt_s=0.001)"
