@@ -156,6 +156,6 @@ def test_a_class_without_a_symbol(tmp_path: Path) -> None:
 
 def test_without_wfdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wfdb", None)
-    with pytest.raises(TargetUnavailable, match=r"recording a stream needs the package 'wfdb'.*cortexcore\[train\]"):
+    with pytest.raises(TargetUnavailable, match=r"recording a stream needs the package 'wfdb'.*cortexcore\[record\]"):
         Recorder(tmp_path, INFO)
     assert not list(tmp_path.iterdir())
