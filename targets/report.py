@@ -73,6 +73,40 @@ def profile_sections(profile: Profile) -> list[Section]:
     return sections
 
 
+def latency_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
+    """Targets below each other: one row per span ("per inference", "per step"), its percentiles side by side."""
+    rows = []
+    for profile in profiles:
+        spans: dict[str, dict[str, Figure]] = {}
+        for name, figure in profile.latency.items():
+            span, percentile = name.rsplit(" ", 1)
+            spans.setdefault(span, {})[percentile] = figure
+        for span, figures in spans.items():
+            first = next(iter(figures.values()))
+            values = {percentile: _value(figure) for percentile, figure in figures.items()}
+            rows.append({"target": profile.target, "latency": span, **values, **_origin(first)})
+    return rows
+
+
+def figure_rows(profiles: Sequence[Profile], part: str) -> list[dict[str, str]]:
+    """Targets below each other: one row per figure of ``part``, e.g. ``"energy"``; what targets share stands once."""
+    targets: dict[tuple[str, Figure], list[str]] = {}
+    for profile in profiles:
+        figures: Mapping[str, Figure] = getattr(profile, part)
+        for name, figure in figures.items():
+            targets.setdefault((name, figure), []).append(profile.target)
+    return [
+        {
+            "target": ", ".join(names),
+            "figure": name,
+            "value": _value(f),
+            "band": _unbroken(band(f)) or "–",
+            **_origin(f),
+        }
+        for (name, f), names in targets.items()
+    ]
+
+
 def _groups(profile: Profile) -> Iterator[tuple[str, Mapping[str, Figure]]]:
     for name, title in _TITLES.items():
         figures: Mapping[str, Figure] = getattr(profile, name)
@@ -83,11 +117,19 @@ def _groups(profile: Profile) -> Iterator[tuple[str, Mapping[str, Figure]]]:
 def _rows(figures: Mapping[str, Figure]) -> list[dict[str, str]]:
     banded = any(band(figure) for figure in figures.values())
     return [
-        {"figure": name, "value": _unbroken(quantity(figure.value, figure.unit))}
+        {"figure": name, "value": _value(figure)}
         | ({"band": _unbroken(band(figure))} if banded else {})
-        | {"kind": figure.kind, "source": figure.source, "conditions": figure.conditions}
+        | _origin(figure)
         for name, figure in figures.items()
     ]
+
+
+def _value(figure: Figure) -> str:
+    return _unbroken(quantity(figure.value, figure.unit))
+
+
+def _origin(figure: Figure) -> dict[str, str]:
+    return {"kind": figure.kind, "source": figure.source, "conditions": figure.conditions}
 
 
 def _unbroken(text: str) -> str:

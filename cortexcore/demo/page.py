@@ -17,8 +17,8 @@ from cortexcore.export.report.html import Fact, Section, facts, figure_svg, page
 from cortexcore.runtime.bundle import Bundle
 from cortexcore.targets.base import Result
 from cortexcore.targets.compare import Comparison
-from cortexcore.targets.profile import Figure, Profile
-from cortexcore.targets.report import band, quantity
+from cortexcore.targets.profile import Profile
+from cortexcore.targets.report import figure_rows, latency_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,9 +169,9 @@ def _targets(found: Findings) -> Section:
 
 
 def _costs(found: Findings) -> list[Section]:
-    latency = [row for p in found.profiles for row in _latency_rows(p)]
-    energy = _figure_rows(found.profiles, "energy")
-    operations = _figure_rows(found.profiles, "operations")
+    latency = latency_rows(found.profiles)
+    energy = figure_rows(found.profiles, "energy")
+    operations = figure_rows(found.profiles, "operations")
     judged = next((p for p in found.profiles if p.verdict), None)
     verdict = f"{judged.verdict} {_priced(judged)}" if judged is not None else ""
     caution = (
@@ -189,47 +189,7 @@ def _costs(found: Findings) -> list[Section]:
     ]
 
 
-def _latency_rows(profile: Profile) -> list[dict[str, Any]]:
-    """One row per span ("per inference", "per step"), its percentiles side by side."""
-    rows: list[dict[str, Any]] = []
-    for span in dict.fromkeys(name.rsplit(" ", 1)[0] for name in profile.latency):
-        spread = {name.rsplit(" ", 1)[1]: f for name, f in profile.latency.items() if name.rsplit(" ", 1)[0] == span}
-        first = next(iter(spread.values()))
-        percentiles = {name: _value(f) for name, f in spread.items()}
-        rows.append({"target": profile.target, "latency": span, **percentiles, **_origin(first)})
-    return rows
-
-
-def _figure_rows(profiles: Sequence[Profile], part: str) -> list[dict[str, Any]]:
-    """One row per figure; what several targets share to the last word stands once, with all their names."""
-    rows: dict[tuple[str, Figure], list[str]] = {}
-    for profile in profiles:
-        figures_: Mapping[str, Figure] = getattr(profile, part)
-        for name, figure in figures_.items():
-            rows.setdefault((name, figure), []).append(profile.target)
-    return [
-        {
-            "target": ", ".join(targets),
-            "figure": name,
-            "value": _value(f),
-            "band": band(f) or "–",
-            **_origin(f),
-        }
-        for (name, f), targets in rows.items()
-    ]
-
-
-def _value(figure: Figure) -> str:
-    """Value and unit, never on two lines."""
-    return quantity(figure.value, figure.unit).replace(" ", "\u00a0")
-
-
 def _priced(profile: Profile) -> str:
     """Where a verdict's joules come from; they are priced otherwise than the targets' own."""
-    origin = _origin(next(iter(profile.break_even.values())))
-    return f"Both {origin['kind']} alike: {origin['source']}."
-
-
-def _origin(figure: Figure) -> dict[str, str]:
-    conditions = f" ({figure.conditions})" if figure.conditions else ""
-    return {"kind": figure.kind, "source": figure.source + conditions}
+    figure = next(iter(profile.break_even.values()))
+    return f"Both {figure.kind} alike: {figure.source} ({figure.conditions})."

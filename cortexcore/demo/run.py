@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +29,29 @@ RECORD, START_S, DURATION_S = "208", 300.0, 60.0
 """The stretch shown: the first minute that EC57 scores, of a record with many ventricular beats."""
 SPEED = 4.0
 TARGET = "onnx"
+RECORDING = "recording"
+MARK = ".cortexcore-demo"
+"""An empty file by which a later demo knows the folder as its own, also after one that was killed."""
 
 
 def run_demo(out: Path, data: Path | None = None) -> Path:
     """Play, compare, profile, and write ``out/index.html``.
 
     Args:
-        out: folder for the page and the recording; files of an earlier demo there are replaced.
+        out: folder for the page and the recording: new, empty, or an earlier demo's, whose files are replaced.
         data: recordings, see :func:`cortexcore.train.recordings.find_data`.
 
     Returns:
         path of the page.
 
     Raises:
-        CortexCoreError: the session was stopped or broke, saw no beats, or ``out`` cannot be written.
+        CortexCoreError: the session was stopped or broke, saw no beats, or ``out`` cannot be written or holds
+            files that are not a demo's.
     """
     require_packages()
     bundle = load_bundle(SHIPPED / "bundle")
     source = choose_source(data)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}): name another one") from error
-    session = play(bundle, source, SPEED, TARGET, _recording_folder(out, source.name))
+    session = play(bundle, source, SPEED, TARGET, _recording_folder(_own_folder(out)))
     if session.summary.problem is not None:
         raise StreamError(session.summary.problem)
     if session.summary.ended == "interrupted":
@@ -101,18 +103,26 @@ def agreement(session: Session) -> dict[str, tuple[float | None, str]]:
     }
 
 
-def _recording_folder(out: Path, name: str) -> Path | None:
-    """Where the session is recorded, emptied of an earlier demo's files; None where wfdb is missing."""
+def _own_folder(out: Path) -> Path:
+    """``out``, made or taken over from an earlier demo; a folder with anything else in it is left alone."""
     try:
-        import wfdb  # noqa: F401
-    except ImportError:
+        if out.exists() and any(out.iterdir()) and not (out / MARK).is_file():
+            raise DataError(f"--out {out} holds files that are no demo's: name a new or an empty folder")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / MARK).touch()
+        if (out / RECORDING).exists():
+            shutil.rmtree(out / RECORDING)
+    except OSError as error:
+        raise DataError(f"--out {out} cannot be made a folder ({error.strerror}): name another one") from error
+    return out
+
+
+def _recording_folder(out: Path) -> Path | None:
+    """Where the session is recorded; None where wfdb is missing."""
+    if find_spec("wfdb") is None:
         print("not recording: that needs the package wfdb (pip install 'cortexcore[record]')")
         return None
-    folder = out / "recording"
-    for old in [*folder.glob(f"{name}.*")]:
-        if old.is_file():
-            old.unlink()
-    return folder
+    return out / RECORDING
 
 
 def _targets() -> tuple[list[str], dict[str, str]]:

@@ -69,7 +69,7 @@ def _summary(report: QuantizationReport) -> Section:
         "At a glance",
         facts(items),
         "Sizes count weights packed at their bits and 2 bytes per bias; a decision is the argmax of the readout's "
-        "membrane at the last step, or of spike counts.",
+        "membrane at the last step, or of spike counts. Macro-F1 is the mean over the classes that have cases.",
     )
 
 

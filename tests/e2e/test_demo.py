@@ -91,3 +91,26 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot be made a folder"):
         demo.run_demo(tmp_path / "file")
+
+
+def test_it_takes_over_a_killed_demo_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Played(Exception):
+        pass
+
+    def played(*_: object) -> None:
+        raise Played
+
+    monkeypatch.setattr(demo, "play", played)
+    killed = tmp_path / "out"
+    with pytest.raises(Played):
+        demo.run_demo(killed)
+    (killed / "recording" / "208.part").mkdir(parents=True)
+    with pytest.raises(Played):
+        demo.run_demo(killed)
+    assert not (killed / "recording").exists()
+    mine = tmp_path / "mine" / "recording"
+    mine.mkdir(parents=True)
+    (mine / "208.dat").write_bytes(b"my own")
+    with pytest.raises(DataError, match="holds files that are no demo's"):
+        demo.run_demo(tmp_path / "mine")
+    assert (mine / "208.dat").read_bytes() == b"my own"
