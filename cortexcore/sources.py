@@ -35,7 +35,9 @@ class Source:
     labels: tuple[str, ...]
 
 
-def recording_source(record: str, data: Path | None, start_s: float = 0.0, duration_s: float | None = None) -> Source:
+def recording_source(
+    record: str, data: Path | None, start_s: float = 0.0, duration_s: float | None = None, lead: str = "MLII"
+) -> Source:
     """A MIT-BIH record as a wearable would send it, or a stretch of it.
 
     Raises:
@@ -43,7 +45,7 @@ def recording_source(record: str, data: Path | None, start_s: float = 0.0, durat
     """
     from cortexcore.train.recordings import load_beats, load_recording, to_wearable_rate
 
-    recording = to_wearable_rate(load_recording(record, data))
+    recording = to_wearable_rate(load_recording(record, data, lead))
     if duration_s is not None and not duration_s >= 1 / recording.rate_hz:
         raise DataError(f"{duration_s:g} s of record {record} cannot be played: give a number of seconds above 0")
     end_s = recording.duration_s if duration_s is None else min(start_s + duration_s, recording.duration_s)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cortexcore.cli.options import BundlePath, Data
+from cortexcore.cli.options import BundlePath, Data, Lead
 from cortexcore.errors import CortexCoreError, StreamError
 
 
@@ -21,6 +21,7 @@ def wearable(
     start: Annotated[float, typer.Option(metavar="S", help="Second of the record to begin with.")] = 0.0,
     duration: Annotated[float | None, typer.Option(metavar="S", help="Seconds; synthetic: 600 if not said.")] = None,
     seed: Annotated[int, typer.Option(help="Of the synthetic ECG.")] = 1,
+    lead: Lead = "MLII",
     data: Data = None,
 ) -> None:
     """Open a serial port that behaves like a wearable, print it, and play until Ctrl-C."""
@@ -29,11 +30,11 @@ def wearable(
 
     if (record is None) != synthetic:
         raise CortexCoreError("simulate wearable needs either --record, e.g. --record 208, or --synthetic")
-    if synthetic and start:
-        raise CortexCoreError("--start is a second of a record: leave it out with --synthetic")
+    if synthetic and (start or lead != "MLII"):
+        raise CortexCoreError("--start and --lead are of a record: leave them out with --synthetic")
     trouble = parse_faults(faults)
     if record is not None:
-        source = recording_source(record, data, start, duration)
+        source = recording_source(record, data, start, duration, lead)
     else:
         source = synthetic_source(600.0 if duration is None else duration, seed)
     device = Wearable(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cortexcore.cli.options import Data, Json
+from cortexcore.cli.options import Data, Json, Lead
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import write_text
 from cortexcore.export.report.html import require_packages
@@ -77,6 +77,7 @@ def evaluate(
     target: Annotated[
         str | None, typer.Option(metavar="T", help="Bundles: onnx if not said; checkpoints: PyTorch.")
     ] = None,
+    lead: Lead = "MLII",
     detector: Annotated[Literal["own", "reference"], typer.Option(help="Who finds the beats.")] = "own",
     json_: Json = None,
     annotations: Annotated[Path | None, typer.Option(metavar="DIR", help="Write WFDB annotations there.")] = None,
@@ -96,7 +97,7 @@ def evaluate(
         raise CortexCoreError(f"--records {records} names a record twice, which would count its beats twice")
     front_end, classify, what, fitted = _classifier(model, target)
     evaluation = run_evaluation(
-        classify, front_end, names, data, detector=detector, annotations=annotations, progress=say
+        classify, front_end, names, data, detector=detector, lead=lead, annotations=annotations, progress=say
     )
     print(f"{what}\n{evaluation.to_text()}")
     known = [name for name in names if name in fitted]

@@ -24,5 +24,6 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="Folder with mitdb/; else CORTEXCORE_DATA, else what 'data fetch' got."),
 ]
+Lead = Annotated[str, typer.Option(metavar="NAME", help="Lead of the record; the shipped model was fitted on MLII.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained page.")]

@@ -229,6 +229,14 @@ def test_a_changed_bundle_is_refused(cli: Run, tmp_path: Path) -> None:
     assert code == 1 and "graph.nir does not have the SHA-256" in err
 
 
+def test_a_record_without_the_lead_names_those_it_has(cli: Run, data_dir: Path) -> None:
+    command = ("evaluate", BUNDLE, "--data", data_dir, "--records", "104")
+    code, _, err = cli(*command)
+    assert code == 1 and "no lead 'MLII': choose one of V5, V2" in err
+    code, out, _ = cli(*command, "--lead", "V5")
+    assert code == 0 and "  104 " in out
+
+
 def test_a_truncated_record_is_named(cli: Run, data_dir: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mitdb"
     folder.mkdir()

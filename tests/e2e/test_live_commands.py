@@ -22,7 +22,7 @@ WEARABLE = ("simulate", "wearable")
         (("stream", BUNDLE, "--port", "loop://", "--record", "out", "--duration", "inf"), "session of inf s"),
         (("evaluate", BUNDLE, "--records", "208, 208"), "names a record twice"),
         ((*WEARABLE, "--synthetic", "--duration", "1e9"), "allowed: 2 to 86400 seconds"),
-        ((*WEARABLE, "--synthetic", "--start", "5"), "leave it out with --synthetic"),
+        ((*WEARABLE, "--synthetic", "--start", "5"), "leave them out with --synthetic"),
         ((*WEARABLE, "--synthetic", "--duration", "10", "--speed", "1e-300"), "the speed 1e-300 must be"),
     ],
 )

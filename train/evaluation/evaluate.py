@@ -81,6 +81,7 @@ def evaluate(
     records: Sequence[str],
     data: Path | None = None,
     detector: Literal["own", "reference"] = "own",
+    lead: str = "MLII",
     annotations: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
@@ -92,6 +93,7 @@ def evaluate(
         records: names, e.g. ``("208", "209")``; any MIT-BIH record that lies in ``data``.
         data: see :func:`cortexcore.train.recordings.find_data`.
         detector: who finds the beats, see :class:`Evaluation`.
+        lead: the lead that is read, by name.
         annotations: folder for one WFDB annotation file per record, extension ``cc``, at the native rate, so that
             outside scorers (``bxb -r RECORD -a atr cc``) can check the figures; None writes none.
         progress: called with a line before each record.
@@ -105,7 +107,7 @@ def evaluate(
     for number, record in enumerate(records, 1):
         if progress:
             progress(f"record {record} ({number}/{len(records)})")
-        decided.append(evaluate_record(classify, front_end, record, data, detector))
+        decided.append(evaluate_record(classify, front_end, record, data, detector, lead))
         if annotations is not None:
             last = decided[-1]
             write_annotations(annotations, record, last.samples, last.labels, last.rate_hz)
@@ -118,9 +120,10 @@ def evaluate_record(
     record: str,
     data: Path | None,
     detector: Literal["own", "reference"],
+    lead: str = "MLII",
 ) -> Decided:
     """One record's share of :func:`evaluate`; its decisions are compared at the native rate."""
-    native = load_recording(record, data)
+    native = load_recording(record, data, lead)
     wearable = to_wearable_rate(native)
     reference = load_beats(record, data)
     peaks = reference.at_rate(WEARABLE_RATE_HZ).sample if detector == "reference" else None
