@@ -16,11 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
+from cortexcore.export.windows import Window
 
 if TYPE_CHECKING:
     from cortexcore.export.report.report import QuantizationReport
 
 Int = NDArray[np.int32]
+Field = int | Int
+"""A register's value: one for all neurons, as on Loihi, or an array with one per neuron."""
 IntegerReset = Literal["zero", "subtract"]
 
 STATE_LIMIT = 2**23 - 1
@@ -77,8 +80,32 @@ class Conv1d:
     dilation: int = 1
     groups: int = 1
 
+    @property
+    def window(self) -> Window:
+        return Window((self.weight.shape[2],), (self.stride,), (self.padding,), (self.dilation,))
 
-Operation = Dense | Conv1d
+
+@dataclass(frozen=True, eq=False)
+class Conv2d:
+    """As :class:`cortexcore.export.nodes.Conv2d`, without bias, then shifted by ``weight_exp``.
+
+    ``weight`` int32 [out, in/groups, height, width]; the source has shape (in, height, width).
+    """
+
+    weight: Int
+    weight_exp: int = 0
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+
+    @property
+    def window(self) -> Window:
+        return Window(tuple(self.weight.shape[2:]), self.stride, self.padding, self.dilation)
+
+
+Convolution = Conv1d | Conv2d
+Operation = Dense | Conv1d | Conv2d
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +123,7 @@ class Synapses:
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Neurons of one kind, each parameter a scalar as on Loihi, the bias scalar or one mantissa per neuron.
+    """Neurons of one kind; du, dv, vth and bias are one value for all of them, as on Loihi, or one per neuron.
 
     Attributes:
         shape: neurons, e.g. ``(16, 47)`` for 16 channels of 47.
@@ -104,6 +131,7 @@ class Population:
         du, dv: current and voltage decay in 1/4096; du = 4095 means no synaptic current, dv = 0 no leak.
         vth: threshold, compared as v > vth·2^6; ``None`` for a leaky integrator (LI), whose output is v.
         bias: int32 mantissa, shape () or ``shape``; added to v every step as bias·2^bias_exp.
+            du, dv and vth are Python integers or, one per neuron, int32 arrays of ``shape``.
         reset: ``"zero"`` or ``"subtract"``.
         reset_delay: a "subtract" reaches v one step later, after the leak (snnTorch's default).
     """
@@ -111,9 +139,9 @@ class Population:
     name: str
     shape: tuple[int, ...]
     synapses: tuple[Synapses, ...]
-    du: int
-    dv: int
-    vth: int | None
+    du: Field
+    dv: Field
+    vth: Field | None
     bias: Int
     bias_exp: int = 0
     reset: IntegerReset = "zero"
@@ -122,6 +150,16 @@ class Population:
     @property
     def size(self) -> int:
         return int(np.prod(self.shape))
+
+    @property
+    def uniform(self) -> bool:
+        """Whether all neurons share du, dv and vth."""
+        return not any(isinstance(value, np.ndarray) for value in (self.du, self.dv, self.vth))
+
+    @property
+    def has_current(self) -> bool:
+        """Whether any neuron keeps a synaptic current."""
+        return bool(np.any(np.asarray(self.du) != DECAY_ONE - 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,16 +259,18 @@ def _population_problems(p: Population, shape_of: Callable[[str], tuple[int, ...
     ranges = {
         "du": (p.du, 0, DECAY_ONE - 1),
         "dv": (p.dv, 0, DECAY_ONE),
-        "vth": (p.vth or 0, 0, THRESHOLD_LIMIT),
+        "vth": (0 if p.vth is None else p.vth, 0, THRESHOLD_LIMIT),
         "bias_exp": (p.bias_exp, 0, BIAS_EXPONENT_LIMIT),
-        "the least bias": (int(p.bias.min(initial=0)), -BIAS_LIMIT, BIAS_LIMIT - 1),
-        "the largest bias": (int(p.bias.max(initial=0)), -BIAS_LIMIT, BIAS_LIMIT - 1),
+        "bias": (p.bias, -BIAS_LIMIT, BIAS_LIMIT - 1),
     }
-    problems = [
-        f"{field_name} of '{p.name}' is {value}, it must be from {low} to {high}"
-        for field_name, (value, low, high) in ranges.items()
-        if not low <= value <= high
-    ]
+    problems = []
+    for name, (value, low, high) in ranges.items():
+        least, most = int(np.min(value)), int(np.max(value))
+        if not low <= least <= most <= high:
+            found = f"{least}" if least == most else f"from {least} to {most}"
+            problems.append(f"{name} of '{p.name}' is {found}, it must be from {low} to {high}")
+        if isinstance(value, np.ndarray) and name != "bias" and value.shape != p.shape:
+            problems.append(f"{name} of '{p.name}' has shape {value.shape}, it must be a whole number or {p.shape}")
     if p.bias.shape not in ((), p.shape):
         problems.append(f"the bias of '{p.name}' has shape {p.bias.shape}, it must be a scalar or {p.shape}")
     if p.reset not in get_args(IntegerReset):
@@ -252,14 +292,16 @@ def _synapse_problems(synapses: Synapses, p: Population, shape_of: Callable[[str
         if op.weight.shape != (p.size, int(np.prod(source))):
             problems.append(f"have weights {op.weight.shape} between {source} and {p.shape}")
         return problems
-    if op.weight.ndim != 3 or min(op.stride, op.dilation, op.groups) < 1 or op.padding < 0:
+    axes = 1 if isinstance(op, Conv1d) else 2
+    window = op.window
+    if op.weight.ndim != 2 + axes or min(*window.stride, *window.dilation, op.groups) < 1 or min(window.padding) < 0:
         return [
             *problems,
-            "need weights [out, in/groups, kernel], positive stride, dilation, groups, no negative padding",
+            f"need weights [out, in/groups, {'kernel' if axes == 1 else 'height, width'}], positive stride, dilation "
+            "and groups, no negative padding",
         ]
-    out, per_group, kernel = op.weight.shape
-    reach = op.dilation * (kernel - 1) + 1
-    positions = (source[-1] + 2 * op.padding - reach) // op.stride + 1
-    if len(source) != 2 or source[0] != per_group * op.groups or out % op.groups or p.shape != (out, positions):
+    out, per_group = op.weight.shape[:2]
+    fits = len(source) == 1 + axes and source[0] == per_group * op.groups and not out % op.groups
+    if not fits or p.shape != (out, *window.positions(source[1:])):
         problems.append(f"have a kernel {op.weight.shape} in {op.groups} groups between {source} and {p.shape}")
     return problems

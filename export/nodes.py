@@ -1,20 +1,31 @@
-"""The float graph's nodes: one frozen dataclass per layer or neuron type, named as in NIR.
+"""The float graph's nodes: one frozen dataclass per layer or neuron type, named as in NIR 1.0.
 
-Parameters are float64 arrays, scalar (shape ``()``) or one value per neuron. Every neuron is updated in the
-same order in each step of ``dt_s`` seconds: leak, integrate, fire, reset.
+Parameters are float64 arrays, scalar (shape ``()``) or one value per neuron. In each step of ``dt_s`` seconds every
+neuron is updated in the same order: leak, integrate, fire, reset. The discrete factors that stand in the docstrings,
+of Euler (β = 1 − dt/τ) or exponential (β = exp(−dt/τ)) discretization, are computed in
+:mod:`cortexcore.export.dynamics`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.export.windows import Sizes, Window
+
 Float = NDArray[np.float64]
 Reset = Literal["zero", "subtract", "none"]
 RESETS: tuple[Reset, ...] = ("zero", "subtract", "none")
+Pair = tuple[int, int]
+
+
+def _zero() -> Float:
+    return np.zeros(())
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +73,86 @@ class Conv1d:
     groups: int = 1
 
     @property
+    def window(self) -> Window:
+        return Window((self.weight.shape[2],), (self.stride,), (self.padding,), (self.dilation,))
+
+    @property
+    def input_size(self) -> Sizes:
+        return (self.input_length,)
+
+    @property
+    def output_size(self) -> Sizes:
+        return self.window.positions(self.input_size)
+
+    @property
     def output_length(self) -> int:
-        reach = self.dilation * (self.weight.shape[2] - 1) + 1
-        return (self.input_length + 2 * self.padding - reach) // self.stride + 1
+        return self.output_size[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d:
+    """As :class:`Conv1d` over two axes: ``weight`` [out, in/groups, height, width], input [in, *input_size].
+
+    ``bias`` [out]; ``input_size``, ``stride``, ``padding``, ``dilation``: (height, width).
+    """
+
+    weight: Float
+    bias: Float
+    input_size: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    @property
+    def window(self) -> Window:
+        return Window(tuple(self.weight.shape[2:]), self.stride, self.padding, self.dilation)
+
+    @property
+    def output_size(self) -> Sizes:
+        return self.window.positions(self.input_size)
+
+
+@dataclass(frozen=True, eq=False)
+class SumPool2d:
+    """y[c, p] = Σ_k x[c, p·stride + k − padding] over a window of ``kernel`` (height, width), padded with zeros.
+
+    Input [channels, height, width]; positions as of a convolution (what does not fill a window is left out).
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.padding, (1, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class AvgPool2d:
+    """:class:`SumPool2d` divided by the window's area, padding counted (PyTorch's ``count_include_pad=True``)."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair = (0, 0)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.kernel, self.stride, self.padding, (1, 1))
+
+    @property
+    def area(self) -> int:
+        return math.prod(self.kernel)
 
 
 @dataclass(frozen=True, eq=False)
 class Flatten:
-    """Input of ``input_shape`` read as one vector, last axis fastest (C order)."""
+    """Input of ``input_shape`` with the axes ``start`` to ``end``, both counted, read as one, last fastest (C order)."""
 
     input_shape: tuple[int, ...]
+    start: int = 0
+    end: int = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +163,26 @@ class Scale:
 
 
 @dataclass(frozen=True, eq=False)
+class Delay:
+    """y(t) = x(t − delay), and 0 before: y[t] = x[t − delay/dt]. ``delay`` in seconds, whole steps, scalar or [*shape]."""
+
+    delay: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Threshold:
+    """s = i > threshold (strict), without memory; ``threshold`` scalar or [*shape]."""
+
+    shape: tuple[int, ...]
+    threshold: Float
+
+
+@dataclass(frozen=True, eq=False)
 class LIF:
     """Leaky integrate-and-fire: tau·dv/dt = (v_leak − v) + r·i.
 
-    Step, with β = 1 − dt/tau (Euler) or exp(−dt/tau) (exponential):
-    v ← β·v + (1 − β)·(v_leak + r·i);  s = v > v_threshold (strict);  then the reset where s:
-    "zero": v ← 0,  "subtract": v ← v − v_threshold,  "none": v stays.
+    Step: v ← β·v + (1 − β)·(v_leak + r·i);  s = v > v_threshold (strict);  then the reset where s:
+    "zero": v ← v_reset,  "subtract": v ← v − v_threshold,  "none": v stays.
     With ``reset_delay`` a "subtract" reaches v in the next step, after the leak: v[t+1] = β·v[t] + … −
     v_threshold·s[t] (snnTorch's default); a delayed "zero" fires the same spikes as an immediate one.
     ``tau`` in seconds; shapes scalar or [*shape].
@@ -100,6 +195,7 @@ class LIF:
     v_threshold: Float
     reset: Reset
     reset_delay: bool = False
+    v_reset: Float = field(default_factory=_zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +215,22 @@ class CubaLIF:
     w_in: Float
     reset: Reset
     reset_delay: bool = False
+    v_reset: Float = field(default_factory=_zero)
+
+
+@dataclass(frozen=True, eq=False)
+class IF:
+    """Integrate-and-fire: dv/dt = r·i.
+
+    Step: v ← v + dt·r·i, then fire and reset as in :class:`LIF`.
+    """
+
+    shape: tuple[int, ...]
+    r: Float
+    v_threshold: Float
+    reset: Reset
+    reset_delay: bool = False
+    v_reset: Float = field(default_factory=_zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,5 +243,66 @@ class LI:
     v_leak: Float
 
 
-Neuron = LIF | CubaLIF | LI
-Node = Input | Output | Linear | Affine | Conv1d | Flatten | Scale | LIF | CubaLIF | LI
+@dataclass(frozen=True, eq=False)
+class CubaLI:
+    """Leaky integrator with synaptic current: u as in :class:`CubaLIF`, v as in :class:`LI` with i replaced by u."""
+
+    shape: tuple[int, ...]
+    tau_syn: Float
+    tau_mem: Float
+    r: Float
+    v_leak: Float
+    w_in: Float
+
+
+@dataclass(frozen=True, eq=False)
+class I:  # noqa: E742
+    """Integrator: dv/dt = r·i, in steps v ← v + dt·r·i; no threshold, its output is v."""
+
+    shape: tuple[int, ...]
+    r: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Subgraph:
+    """A network within a network, with one :class:`Input` and one :class:`Output`, through which its signal passes.
+
+    It means what its nodes mean, named "<name>.<node>"; :func:`cortexcore.export.subgraphs.inline` writes them out.
+    """
+
+    nodes: Mapping[str, Node]
+    edges: tuple[tuple[str, str], ...]
+
+
+Spiking = LIF | CubaLIF | IF | Threshold
+"""Neurons that send spikes."""
+Readout = LI | CubaLI | I
+"""Neurons that send their membrane."""
+Neuron = LIF | CubaLIF | IF | Threshold | LI | CubaLI | I
+Convolution = Conv1d | Conv2d
+Pool = SumPool2d | AvgPool2d
+Layer = Linear | Affine | Conv1d | Conv2d
+"""Linear nodes with weights."""
+Stateless = Linear | Affine | Conv1d | Conv2d | SumPool2d | AvgPool2d | Flatten | Scale
+"""Nodes whose output depends on nothing but their present input."""
+Node = (
+    Input
+    | Output
+    | Linear
+    | Affine
+    | Conv1d
+    | Conv2d
+    | SumPool2d
+    | AvgPool2d
+    | Flatten
+    | Scale
+    | Delay
+    | Threshold
+    | LIF
+    | CubaLIF
+    | IF
+    | LI
+    | CubaLI
+    | I
+    | Subgraph
+)

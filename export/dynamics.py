@@ -1,0 +1,105 @@
+"""A neuron's equation as the discrete update that one step of the graph performs: the one place that knows dt.
+
+Per step, with i the sum of what arrives::
+
+    u ← α·u + g_u·i            only where there is a synaptic current, else u = i
+    v ← β·v + g·u + c
+    s = v > θ, then the reset
+
+"euler": β = 1 − dt/τ;  "exponential": β = exp(−dt/τ), exact for a current that is constant within a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from cortexcore.errors import GraphError
+from cortexcore.export.nodes import IF, LI, LIF, CubaLI, CubaLIF, Delay, Float, I, Neuron, Reset, Threshold
+
+Discretization = Literal["euler", "exponential"]
+DISCRETIZATIONS: tuple[Discretization, ...] = get_args(Discretization)
+WHOLE = 1e-6
+"""A delay may miss a whole number of steps by this share of one, as decimal fractions in floats do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """One neuron's factors, each scalar or [*shape].
+
+    Attributes:
+        alpha, input_gain: α and g_u; both None without synaptic current.
+        beta, gain, drive: β, g and c.
+        threshold: θ; None for a neuron that sends v.
+        reset, reset_delay, v_reset: as in :class:`cortexcore.export.nodes.LIF`.
+    """
+
+    alpha: Float | None
+    input_gain: Float | None
+    beta: Float
+    gain: Float
+    drive: Float
+    threshold: Float | None
+    reset: Reset = "none"
+    reset_delay: bool = False
+    v_reset: Float = field(default_factory=lambda: np.zeros(()))
+
+
+def dynamics(node: Neuron, dt_s: float, discretization: Discretization) -> Dynamics:
+    """The factors of ``node`` at a step of ``dt_s`` seconds.
+
+    Raises:
+        GraphError: Euler with a time constant shorter than the step, where the state would change its sign.
+    """
+    zero, one = np.zeros(()), np.ones(())
+    match node:
+        case LIF() | LI():
+            beta = decay(node.tau, dt_s, discretization)
+            parts = (None, None, beta, (1 - beta) * node.r, (1 - beta) * node.v_leak)
+        case CubaLIF() | CubaLI():
+            alpha, beta = (decay(tau, dt_s, discretization) for tau in (node.tau_syn, node.tau_mem))
+            parts = (alpha, (1 - alpha) * node.w_in, beta, (1 - beta) * node.r, (1 - beta) * node.v_leak)
+        case IF() | I():
+            parts = (None, None, one, dt_s * node.r, zero)
+        case Threshold():
+            return Dynamics(None, None, zero, one, zero, node.threshold)
+        case _:
+            raise TypeError(f"{type(node).__name__} is no neuron")
+    if isinstance(node, LI | CubaLI | I):
+        return Dynamics(*parts, threshold=None)
+    return Dynamics(*parts, node.v_threshold, node.reset, node.reset_delay, node.v_reset)
+
+
+def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
+    """β, the share of a state that is left after one step, from its time constant in seconds.
+
+    Raises:
+        GraphError: Euler with dt > tau.
+    """
+    if discretization == "exponential":
+        return np.asarray(np.exp(-dt_s / tau))
+    beta = np.asarray(1.0 - dt_s / tau)
+    if beta.min(initial=0.0) < 0:
+        raise GraphError(
+            f"a time constant of {float(np.min(tau))} s is shorter than the step of {dt_s} s, "
+            "which Euler cannot follow: use a shorter step or the exponential discretization"
+        )
+    return beta
+
+
+def delay_steps(node: Delay, dt_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """A delay in steps, scalar or [*shape].
+
+    Raises:
+        GraphError: it is negative or no whole number of steps.
+    """
+    steps = node.delay / dt_s
+    whole = np.round(steps)
+    if np.any(whole < 0) or np.any(np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole)):
+        worst = float(np.ravel(node.delay)[np.argmax(np.abs(steps - whole))])
+        raise GraphError(
+            f"a delay of {worst:g} s is {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
+        )
+    return whole.astype(np.int64)
