@@ -33,7 +33,7 @@ class Dynamics:
         alpha, input_gain: α and g_u; both None without synaptic current.
         beta, gain, drive: β, g and c.
         threshold: θ; None for a neuron that sends v.
-        reset, reset_delay, v_reset: as in :class:`cortexcore.export.nodes.LIF`.
+        reset, v_reset: as in :class:`cortexcore.export.nodes.LIF`; reset_delay: of a "subtract" alone.
     """
 
     alpha: Float | None
@@ -69,7 +69,8 @@ def dynamics(node: Neuron, dt_s: float, discretization: Discretization) -> Dynam
             raise TypeError(f"{type(node).__name__} is no neuron")
     if isinstance(node, LI | CubaLI | I):
         return Dynamics(*parts, threshold=None)
-    return Dynamics(*parts, node.v_threshold, node.reset, node.reset_delay, node.v_reset)
+    delayed = node.reset_delay and node.reset == "subtract"
+    return Dynamics(*parts, node.v_threshold, node.reset, delayed, node.v_reset)
 
 
 def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
@@ -100,6 +101,6 @@ def delay_steps(node: Delay, dt_s: float) -> np.ndarray[tuple[int, ...], np.dtyp
     if np.any(whole < 0) or np.any(np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole)):
         worst = float(np.ravel(node.delay)[np.argmax(np.abs(steps - whole))])
         raise GraphError(
-            f"a delay of {worst:g} s is {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
+            f"a delay of {worst:g} s, {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
         )
     return whole.astype(np.int64)

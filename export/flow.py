@@ -1,22 +1,23 @@
 """The order in which one step computes a graph's neurons, and what each of them reads.
 
-Linear nodes have no state, so a graph is its neurons and the paths of linear nodes between them. A path from a
-neuron that is computed later, or from the neuron itself, closes a loop: it carries the spikes of the step before.
+A graph is its neurons and the paths of layers and delays between them; subgraphs are written out (``graph.flat``).
+A path from a neuron that is computed later, or from the neuron itself, closes a loop: it carries the spikes of the
+step before, and whatever delays stand in it come on top of that.
 """
 
 from __future__ import annotations
 
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, CubaLIF, Input
+from cortexcore.export.nodes import Input, Neuron
 
 
 def is_neuron(graph: Graph, name: str) -> bool:
     """Whether ``name`` has a state."""
-    return isinstance(graph.nodes[name], LIF | CubaLIF | LI)
+    return isinstance(graph.nodes[name], Neuron)
 
 
 def read_by(graph: Graph, name: str) -> list[str]:
-    """The inputs and neurons whose signals reach ``name`` through linear nodes alone, each once, in edge order."""
+    """The inputs and neurons whose signals reach ``name`` through no other neuron, each once, in edge order."""
     found: dict[str, None] = {}
     seen: set[str] = set()
     stack = graph.sources(name)[::-1]

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any
 
 from cortexcore.errors import GraphError
-from cortexcore.export.nodes import Input, Node, Output
+from cortexcore.export.dynamics import DISCRETIZATIONS, delay_steps, dynamics
+from cortexcore.export.dynamics import Discretization as Discretization
+from cortexcore.export.nodes import Delay, Input, Neuron, Node, Output, Subgraph
 from cortexcore.export.shapes import Shape, infer_shapes
-
-Discretization = Literal["euler", "exponential"]
+from cortexcore.export.subgraphs import inline, rim_problems
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,8 @@ class Graph:
 
     Raises:
         GraphError: an edge names a missing node or stands twice, a name is unusable, dt is not a positive number,
-            there is no input or output, or shapes and parameters do not fit; all of it at once.
+            there is no input or output, shapes and parameters do not fit, a delay is no whole number of steps, or
+            Euler cannot follow a time constant; all of it at once.
     """
 
     nodes: Mapping[str, Node]
@@ -50,11 +52,11 @@ class Graph:
                 problems.append(f"there is no {kind.__name__} node")
         if not (math.isfinite(self.dt_s) and self.dt_s > 0):
             problems.append(f"dt_s is {self.dt_s}, it must be a positive number of seconds")
-        if self.discretization not in get_args(Discretization):
+        if self.discretization not in DISCRETIZATIONS:
             problems.append(
-                f"discretization '{self.discretization}' is unknown, use one of {', '.join(get_args(Discretization))}"
+                f"discretization '{self.discretization}' is unknown, use one of {', '.join(DISCRETIZATIONS)}"
             )
-        problems = problems or infer_shapes(self.nodes, self.edges)[1]
+        problems = problems or self._content_problems()
         if problems:
             raise GraphError("the graph is malformed: " + "; ".join(problems))
 
@@ -62,10 +64,43 @@ class Graph:
         nodes = ", ".join(f"{n}: {type(node).__name__} {self.shapes[n]}" for n, node in self.nodes.items())
         return f"Graph({nodes}; {len(self.edges)} edges, dt_s={self.dt_s}, {self.discretization})"
 
+    def _content_problems(self) -> list[str]:
+        """What is wrong with nodes and shapes, once names and edges are sound."""
+        nodes, edges, problems = inline(self.nodes, self.edges)
+        if problems:
+            return problems
+        shapes, problems = infer_shapes(nodes, edges)
+        if problems:
+            return problems
+        problems += rim_problems(self.nodes, self.edges, shapes)
+        for name, node in nodes.items():
+            try:
+                if isinstance(node, Delay):
+                    delay_steps(node, self.dt_s)
+                elif isinstance(node, Neuron):
+                    dynamics(node, self.dt_s, self.discretization)
+            except GraphError as error:
+                problems.append(f"'{name}' has {error}")
+        return problems
+
+    @cached_property
+    def flat(self) -> Graph:
+        """The same network with its subgraphs written out; itself where it has none."""
+        if not any(isinstance(node, Subgraph) for node in self.nodes.values()):
+            return self
+        nodes, edges, _ = inline(self.nodes, self.edges)
+        return replace(self, nodes=nodes, edges=edges)
+
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """Node name → the shape it sends, without time and batch."""
-        return infer_shapes(self.nodes, self.edges)[0]
+        """Node name → the shape it sends, without time and batch; a subgraph's nodes by their written-out names."""
+        nodes, edges, _ = inline(self.nodes, self.edges)
+        found = infer_shapes(nodes, edges)[0]
+        for name, node in self.nodes.items():
+            if isinstance(node, Subgraph):
+                (out,) = (each for each in node.nodes.values() if isinstance(each, Output))
+                found[name] = out.shape
+        return found
 
     @property
     def inputs(self) -> dict[str, Input]:
@@ -77,11 +112,18 @@ class Graph:
 
     def sources(self, name: str) -> list[str]:
         """The nodes that feed ``name``, in edge order."""
-        return [a for a, b in self.edges if b == name]
+        return list(self._sources.get(name, ()))
 
     def destinations(self, name: str) -> list[str]:
         """The nodes that ``name`` feeds, in edge order."""
         return [b for a, b in self.edges if a == name]
+
+    @cached_property
+    def _sources(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for source, destination in self.edges:
+            found.setdefault(destination, []).append(source)
+        return found
 
 
 def usable(name: str) -> bool:

@@ -148,7 +148,7 @@ class AvgPool2d:
 
 @dataclass(frozen=True, eq=False)
 class Flatten:
-    """Input of ``input_shape`` with the axes ``start`` to ``end``, both counted, read as one, last fastest (C order)."""
+    """Input of ``input_shape`` with the axes ``start`` to ``end``, both counted, as one, last fastest."""
 
     input_shape: tuple[int, ...]
     start: int = 0
@@ -164,7 +164,7 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Delay:
-    """y(t) = x(t − delay), and 0 before: y[t] = x[t − delay/dt]. ``delay`` in seconds, whole steps, scalar or [*shape]."""
+    """y(t) = x(t − delay), 0 before: y[t] = x[t − delay/dt]. ``delay`` in seconds, whole steps, scalar or [*shape]."""
 
     delay: Float
 

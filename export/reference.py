@@ -1,6 +1,7 @@
 """The float reference: a graph's own equations in NumPy float64, against which torch and quantization are measured.
 
-Whatever does not stand in a loop is computed for all steps and inferences at once, loops step by step.
+Whatever does not stand in a loop is computed for all steps and inferences at once; within a loop, what comes from
+outside it is.
 """
 
 from __future__ import annotations
@@ -13,23 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import DataError, GraphError
-from cortexcore.export.flow import is_neuron, neuron_order, read_by
+from cortexcore.export.dynamics import Dynamics, delay_steps, dynamics
+from cortexcore.export.flow import neuron_order, read_by
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
+from cortexcore.export.layers import linear
+from cortexcore.export.nodes import Delay, Float, Neuron, Stateless
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class FloatTrace:
-    """Everything a run of the float reference produced.
+    """Everything a run of the float reference produced; nodes of subgraphs by their written-out names.
 
     Attributes:
-        outputs: output name → float64 [T, B, *shape]: spikes 0/1, or v of an LI.
+        outputs: output name → float64 [T, B, *shape]: spikes 0/1, or v of a leaky integrator.
         spikes: spiking neuron → uint8 [T, B, *shape].
         v: neuron → float64 [T, B, *shape], after the reset.
-        u: CubaLIF → float64 [T, B, *shape].
-        current_peak: neuron → the largest |(1 − β)·r·i|, what a step's current adds to v.
+        u: neuron with synaptic current → float64 [T, B, *shape].
+        current_peak: neuron → the largest |g·u|, what a step's current adds to v.
         v_peak: neuron → the largest |v| before its reset.
     """
 
@@ -54,19 +57,22 @@ def run(graph: Graph, inputs: Mapping[str, Array]) -> FloatTrace:
     Raises:
         DataError: an input is missing, misshapen or not finite.
     """
-    sent = check_inputs(graph, inputs)
-    states: dict[str, _State] = {}
+    graph = graph.flat
+    known = check_inputs(graph, inputs)
+    records: dict[str, _Record] = {}
     order = neuron_order(graph)
     for group in _groups(graph, order):
-        _run_group(graph, group, order, sent, states)
-    outputs = {name: _arriving(graph, name, lambda source: sent[source]) for name in graph.outputs}
+        found = _run_loop(graph, group, known) if _is_loop(graph, group) else _run_alone(graph, group[0], known)
+        for name, record in found.items():
+            records[name], known[name] = record, record.sent
+    outputs = {name: np.array(_arriving(graph, name, known)) for name in graph.outputs}
     return FloatTrace(
         outputs=outputs,
-        spikes={n: sent[n].astype(np.uint8) for n in states if not isinstance(graph.nodes[n], LI)},
-        v={n: state.v for n, state in states.items()},
-        u={n: state.u for n, state in states.items() if isinstance(graph.nodes[n], CubaLIF)},
-        current_peak={n: state.current_peak for n, state in states.items()},
-        v_peak={n: state.v_peak for n, state in states.items()},
+        spikes={n: r.sent.astype(np.uint8) for n, r in records.items() if r.factors.threshold is not None},
+        v={n: r.v_after for n, r in records.items()},
+        u={n: r.u for n, r in records.items() if r.factors.alpha is not None},
+        current_peak={n: _largest(r.factors.gain * r.u) for n, r in records.items()},
+        v_peak={n: _largest(r.v) for n, r in records.items()},
     )
 
 
@@ -94,64 +100,28 @@ def check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Float]:
     return checked
 
 
-def decay(tau: Float, graph: Graph) -> Float:
-    """β, the share of a state that is left after one step, from its time constant in seconds.
+@dataclass(frozen=True, eq=False)
+class _Record:
+    """One neuron's states [T, B, *shape], filled step by step: ``v`` before the reset, ``sent`` spikes or v."""
 
-    Raises:
-        GraphError: Euler with dt > tau, where the state would change its sign at each step.
-    """
-    if graph.discretization == "exponential":
-        return np.asarray(np.exp(-graph.dt_s / tau))
-    beta = np.asarray(1.0 - graph.dt_s / tau)
-    if beta.min() < 0:
-        raise GraphError(
-            f"a time constant of {float(np.min(tau))} s is shorter than the step of {graph.dt_s} s, "
-            "which Euler cannot follow: use a shorter step or the exponential discretization"
-        )
-    return beta
-
-
-def linear(node: Linear | Affine | Conv1d | Flatten | Scale, x: Float) -> Float:
-    """One node without state: ``x`` [N, *in] → [N, *out]."""
-    match node:
-        case Linear(weight=weight):
-            return np.asarray(x @ weight.T)
-        case Affine(weight=weight, bias=bias):
-            return np.asarray(x @ weight.T + bias)
-        case Conv1d():
-            return convolve(x, node.weight, node.stride, node.padding, node.dilation, node.groups) + node.bias[:, None]
-        case Flatten():
-            return x.reshape(len(x), -1)
-        case Scale(scale=scale):
-            return np.asarray(x * scale)
-    raise TypeError(f"no float arithmetic for {type(node).__name__}")
-
-
-def convolve(x: Float, weight: Float, stride: int, padding: int, dilation: int, groups: int) -> Float:
-    """Cross-correlation without bias: ``x`` [N, in, length], ``weight`` [out, in/groups, kernel] → [N, out, positions].
-
-    The equation is in :class:`cortexcore.export.nodes.Conv1d`.
-    """
-    out, per_group, kernel = weight.shape
-    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, dilation * (kernel - 1) + 1, axis=2)
-    taps = windows[:, :, ::stride, ::dilation]
-    positions = taps.shape[2]
-    taps = taps.reshape(len(x), groups, per_group, positions, kernel)
-    columns = taps.transpose(1, 0, 3, 2, 4).reshape(groups, len(x) * positions, per_group * kernel)
-    rows = weight.reshape(groups, out // groups, per_group * kernel)
-    y = (columns @ rows.transpose(0, 2, 1)).reshape(groups, len(x), positions, -1)
-    return y.transpose(1, 0, 3, 2).reshape(len(x), out, positions)
-
-
-@dataclass
-class _State:
-    """One neuron's record while its group runs."""
-
-    v: Float
+    factors: Dynamics
     u: Float
-    current_peak: float = 0.0
-    v_peak: float = 0.0
+    v: Float
+    sent: Float
+
+    @property
+    def v_after(self) -> Float:
+        """v after the reset; a delayed one shows in the next step's v."""
+        f = self.factors
+        if f.threshold is None or f.reset == "none" or f.reset_delay:
+            return self.v
+        if f.reset == "zero":
+            return np.where(self.sent > 0, f.v_reset, self.v)
+        return self.v - f.threshold * self.sent
+
+
+def _largest(values: Float) -> float:
+    return float(max(values.max(), -values.min()))
 
 
 def _groups(graph: Graph, order: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -169,86 +139,194 @@ def _groups(graph: Graph, order: tuple[str, ...]) -> list[tuple[str, ...]]:
     return groups
 
 
-def _run_group(
-    graph: Graph, group: tuple[str, ...], order: tuple[str, ...], sent: dict[str, Float], states: dict[str, _State]
-) -> None:
-    """All steps of one group: currents at once where no loop is, else step by step."""
-    steps, batch = next(iter(sent.values())).shape[:2]
-    position = {name: i for i, name in enumerate(order)}
-    looped = any(source in group for name in group for source in read_by(graph, name))
-    for name in group:
-        shape = (steps, batch, *graph.shapes[name])
-        states[name] = _State(np.zeros(shape), np.zeros(shape))
-        if looped:
-            sent[name] = np.zeros(shape)
-    currents = {} if looped else {group[0]: _arriving(graph, group[0], lambda source: sent[source])}
-    for name in group:
-        sent.setdefault(name, np.zeros_like(states[name].v))
+def _is_loop(graph: Graph, group: tuple[str, ...]) -> bool:
+    return len(group) > 1 or group[0] in read_by(graph, group[0])
+
+
+def _run_alone(graph: Graph, name: str, known: dict[str, Float]) -> dict[str, _Record]:
+    """A neuron outside any loop: its currents at once, then its own steps."""
+    current = _arriving(graph, name, known)
+    record = _record(graph, name, current.shape)
+    if record.factors.alpha is None:
+        record.u[:] = current
+    neuron = _Stepping(record)
+    for t in range(len(current)):
+        neuron.step(t, current[t])
+    return {name: record}
+
+
+def _run_loop(graph: Graph, group: tuple[str, ...], known: dict[str, Float]) -> dict[str, _Record]:
+    """The neurons of a loop, step by step; whatever does not depend on them is computed at once."""
+    steps, batch = next(iter(known.values())).shape[:2]
+    records = {name: _record(graph, name, (steps, batch, *graph.shapes[name])) for name in group}
+    neurons = {name: _Stepping(record) for name, record in records.items()}
+    for name in _before(graph, group):
+        if name not in known and not set(group) & set(read_by(graph, name)):
+            _signal(graph, name, known)
+    pasts: dict[tuple[str, str], Float] = {}
     for t in range(steps):
-        for name in group:
-            if looped:
-
-                def now(source: str, t: int = t, reader: str = name) -> Float:
-                    late = is_neuron(graph, source) and position[source] >= position[reader]
-                    if not late:
-                        return sent[source][t : t + 1]
-                    return sent[source][t - 1 : t] if t else np.zeros_like(sent[source][:1])
-
-                current = _arriving(graph, name, now)[0]
-            else:
-                current = currents[name][t]
-            _step(graph, name, current, t, sent[name], states[name])
+        for i, name in enumerate(group):
+            late = set(group[i:])
+            current = _present(graph, name, name, t, late, records, known, pasts, {})
+            if records[name].factors.alpha is None:
+                records[name].u[t] = current
+            neurons[name].step(t, current)
+    return records
 
 
-def _arriving(graph: Graph, name: str, signal: Callable[[str], Float], known: dict[str, Float] | None = None) -> Float:
-    """The sum of what reaches ``name`` [T, B, *shape], with ``signal`` for inputs and neurons."""
-    known = {} if known is None else known
+def _before(graph: Graph, group: tuple[str, ...]) -> list[str]:
+    """The layers and delays between the loop's neurons and what they read."""
+    found: list[str] = []
+    waiting = list(group)
+    while waiting:
+        for source in graph.sources(waiting.pop()):
+            if source not in found and isinstance(graph.nodes[source], Stateless | Delay):
+                found.append(source)
+                waiting.append(source)
+    return found
+
+
+def _arriving(graph: Graph, name: str, known: dict[str, Float]) -> Float:
+    """The sum of what reaches ``name`` in every step [T, B, *shape]; ``known`` keeps what was computed on the way."""
     total: Float | None = None
     for source in graph.sources(name):
-        node = graph.nodes[source]
-        if source not in known:
-            match node:
-                case Linear() | Affine() | Conv1d() | Flatten() | Scale():
-                    x = _arriving(graph, source, signal, known)
-                    y = linear(node, x.reshape(-1, *x.shape[2:]))
-                    known[source] = y.reshape(*x.shape[:2], *y.shape[1:])
-                case Input() | LIF() | CubaLIF() | LI():
-                    known[source] = signal(source)
-                case Output():
-                    raise GraphError(f"output '{source}' feeds '{name}'; an output feeds nothing")
-        total = known[source] if total is None else total + known[source]
+        signal = _signal(graph, source, known)
+        total = signal if total is None else total + signal
     if total is None:
         raise GraphError(f"'{name}' is fed by nothing")
     return total
 
 
-def _step(graph: Graph, name: str, i: Float, t: int, sent: Float, state: _State) -> None:
-    """Leak, integrate, fire, reset: step ``t`` of one neuron from its current ``i`` [B, *shape]."""
+def _signal(graph: Graph, name: str, known: dict[str, Float]) -> Float:
+    """What ``name`` sends in every step [T, B, *shape]."""
+    if name not in known:
+        node = graph.nodes[name]
+        x = _arriving(graph, name, known)
+        if isinstance(node, Stateless):
+            y = linear(node, x.reshape(-1, *x.shape[2:]))
+            known[name] = y.reshape(*x.shape[:2], *y.shape[1:])
+        elif isinstance(node, Delay):
+            known[name] = _delayed(x, delay_steps(node, graph.dt_s))
+        else:
+            raise TypeError(f"'{name}' is a {type(node).__name__}, whose signal is not known yet")
+    return known[name]
+
+
+def _delayed(x: Float, steps: NDArray[np.int64]) -> Float:
+    """``x`` [T, B, *shape] that many steps later, 0 before; ``steps`` scalar or [*shape]."""
+    y = np.zeros_like(x)
+    for count in np.unique(steps):
+        if count < len(x):
+            shifted = x[: len(x) - count]
+            y[count:] = np.where(steps == count, shifted, y[count:]) if steps.ndim else shifted
+    return y
+
+
+def _present(
+    graph: Graph,
+    name: str,
+    reader: str,
+    t: int,
+    late: set[str],
+    records: Mapping[str, _Record],
+    known: Mapping[str, Float],
+    pasts: dict[tuple[str, str], Float],
+    now: dict[str, Float],
+) -> Float:
+    """The sum of what reaches ``name`` on its way to neuron ``reader`` in step ``t`` [B, *shape].
+
+    Args:
+        late: the loop's neurons whose spikes of the step before ``reader`` reads.
+        records: the loop's neurons; ``known``: every signal from outside the loop.
+        pasts: (delay node, reader) → what has entered it so far; filled here.
+        now: what this step has computed already.
+    """
+    total: Float | None = None
+    for source in graph.sources(name):
+        node = graph.nodes[source]
+        if source in known:
+            signal = known[source][t]
+        elif source in records:
+            before = t - 1 if source in late else t
+            signal = records[source].sent[before] if before >= 0 else np.zeros_like(records[source].sent[0])
+        else:
+            if source not in now:
+                x = _present(graph, source, reader, t, late, records, known, pasts, now)
+                if isinstance(node, Delay):
+                    past = pasts.setdefault((source, reader), np.zeros((len(next(iter(known.values()))), *x.shape)))
+                    past[t] = x
+                    now[source] = _taken_back(past, t, delay_steps(node, graph.dt_s))
+                elif isinstance(node, Stateless):
+                    now[source] = linear(node, x)
+                else:
+                    raise TypeError(f"'{source}' is a {type(node).__name__}, whose signal is not known yet")
+            signal = now[source]
+        total = signal if total is None else total + signal
+    if total is None:
+        raise GraphError(f"'{name}' is fed by nothing")
+    return total
+
+
+def _taken_back(past: Float, t: int, steps: NDArray[np.int64]) -> Float:
+    """What entered a delay ``steps`` before ``t``; ``past`` [T, B, *shape]."""
+    y = np.zeros_like(past[t])
+    for count in np.unique(steps[steps <= t]):
+        y = np.where(steps == count, past[t - count], y)
+    return y
+
+
+def _record(graph: Graph, name: str, shape: tuple[int, ...]) -> _Record:
     node = graph.nodes[name]
-    rest = np.zeros_like(i)
-    v, u, s = (state.v[t - 1], state.u[t - 1], sent[t - 1]) if t else (rest, rest, rest)
-    match node:
-        case CubaLIF():
-            alpha = decay(node.tau_syn, graph)
-            i = alpha * u + (1 - alpha) * node.w_in * i
-            state.u[t] = i
-            beta = decay(node.tau_mem, graph)
-        case LIF() | LI():
-            beta = decay(node.tau, graph)
-        case _:
-            raise TypeError(f"{type(node).__name__} is no neuron")
-    state.current_peak = max(state.current_peak, float(np.abs((1 - beta) * node.r * i).max()))
-    v = beta * v + (1 - beta) * (node.v_leak + node.r * i)
-    if isinstance(node, LI):
-        state.v_peak = max(state.v_peak, float(np.abs(v).max()))
-        state.v[t] = sent[t] = v
+    if not isinstance(node, Neuron):
+        raise TypeError(f"'{name}' is a {type(node).__name__}, no neuron")
+    factors = dynamics(node, graph.dt_s, graph.discretization)
+    v = np.zeros(shape)
+    return _Record(factors, np.zeros(shape), v, v if factors.threshold is None else np.zeros(shape))
+
+
+class _Stepping:
+    """One neuron being stepped through: leak, integrate, fire, reset."""
+
+    def __init__(self, record: _Record) -> None:
+        self.record = record
+        self.u: Float = np.zeros(record.u.shape[1:])
+        self.v: Float = np.zeros(record.v.shape[1:])
+        self.reset = _resetting(record.factors)
+
+    def step(self, t: int, i: Float) -> None:
+        """Step ``t`` from the current ``i`` [B, *shape]; fills the record's row."""
+        f, record = self.record.factors, self.record
+        if f.alpha is not None and f.input_gain is not None:
+            self.u = record.u[t] = f.alpha * self.u + f.input_gain * i
+            i = self.u
+        v = np.multiply(f.beta, self.v, out=self.v)
+        v += f.gain * i
+        v += f.drive
+        if f.threshold is None:
+            record.v[t] = v
+            return
+        if f.reset_delay and t:
+            v -= f.threshold * record.sent[t - 1]
+        record.v[t] = v
+        fired = v > f.threshold
+        record.sent[t] = fired
+        self.reset(v, fired)
+
+
+def _resetting(f: Dynamics) -> Callable[[Float, NDArray[np.bool_]], None]:
+    """What a spike does to v at once, in place."""
+    threshold = f.threshold
+
+    def to_value(v: Float, fired: NDArray[np.bool_]) -> None:
+        np.copyto(v, f.v_reset, where=fired)
+
+    def subtract(v: Float, fired: NDArray[np.bool_]) -> None:
+        if threshold is not None:
+            v -= threshold * fired
+
+    def nothing(v: Float, fired: NDArray[np.bool_]) -> None:
         return
-    if node.reset == "subtract" and node.reset_delay:
-        v = v - node.v_threshold * s
-    state.v_peak = max(state.v_peak, float(np.abs(v).max()))
-    fired = (v > node.v_threshold).astype(np.float64)
-    if node.reset == "zero":
-        v = v * (1 - fired)
-    elif node.reset == "subtract" and not node.reset_delay:
-        v = v - node.v_threshold * fired
-    state.v[t], sent[t] = v, fired
+
+    if f.reset == "zero":
+        return to_value
+    return subtract if f.reset == "subtract" and not f.reset_delay else nothing

@@ -1,4 +1,4 @@
-"""A kernel sliding over one or two spatial axes: positions, patches, and the convolution that floats and integers share."""
+"""A kernel sliding over one or two spatial axes: positions, patches, and the convolution of floats and integers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 FloatT = TypeVar("FloatT", NDArray[np.float32], NDArray[np.float64])
 Sizes = tuple[int, ...]
+MAX_COLUMNS = 2**23
+"""A convolution copies its patches into columns; of this many values at a time."""
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,26 @@ class Window:
         spatial = tuple(range(x.ndim - axes, x.ndim))
         windows = np.lib.stride_tricks.sliding_window_view(padded, self.reach, axis=spatial)
         taken = (slice(None),) * (x.ndim - axes)
-        return windows[(*taken, *(slice(None, None, s) for s in self.stride), *(slice(None, None, d) for d in self.dilation))]
+        return windows[
+            (*taken, *(slice(None, None, s) for s in self.stride), *(slice(None, None, d) for d in self.dilation))
+        ]
 
 
 def convolve(x: FloatT, weight: FloatT, window: Window, groups: int = 1) -> FloatT:
-    """Cross-correlation without bias: ``x`` [N, in, *sizes], ``weight`` [out, in/groups, *kernel] → [N, out, *positions].
+    """Cross-correlation without bias: ``x`` [N, in, *sizes], weight [out, in/groups, *kernel] → [N, out, *positions].
 
     y[n, o, p] = Σ_{c,k} W[o, c, k]·x[n, c, p·stride + k·dilation − padding], as one matrix product per group.
     """
-    axes = len(window.kernel)
     out, per_group = weight.shape[:2]
-    taps = window.patches(x)
-    positions = taps.shape[2 : 2 + axes]
+    positions = window.positions(x.shape[2:])
     count, depth = math.prod(positions), per_group * math.prod(window.kernel)
-    taps = taps.reshape(len(x), groups, per_group, *positions, *window.kernel)
-    columns = np.moveaxis(taps, 2, 2 + axes).swapaxes(0, 1).reshape(groups, len(x) * count, depth)
-    rows = weight.reshape(groups, out // groups, depth)
-    y = (columns @ rows.swapaxes(1, 2)).reshape(groups, len(x), count, out // groups)
-    return y.transpose(1, 0, 3, 2).reshape(len(x), out, *positions)
+    rows = weight.reshape(groups, out // groups, depth).swapaxes(1, 2)
+    y = np.empty((len(x), out, *positions), x.dtype)
+    slice_ = max(1, MAX_COLUMNS // (count * depth * groups))
+    for start in range(0, len(x), slice_):
+        taps = window.patches(x[start : start + slice_])
+        taps = taps.reshape(len(taps), groups, per_group, *positions, *window.kernel)
+        columns = np.moveaxis(taps, 2, 2 + len(positions)).swapaxes(0, 1).reshape(groups, -1, depth)
+        sums = (columns @ rows).reshape(groups, -1, count, out // groups)
+        y[start : start + slice_] = sums.transpose(1, 0, 3, 2).reshape(-1, out, *positions)
+    return y

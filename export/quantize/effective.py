@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.export.dynamics import dynamics
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, CubaLIF
 from cortexcore.export.passes.populations import FloatPopulation
-from cortexcore.export.reference import decay
 
 Float = NDArray[np.float64]
 
@@ -35,19 +34,14 @@ class Effective:
 
 def effective(population: FloatPopulation, graph: Graph) -> Effective:
     """Fold (1 − β)·r, and (1 − α)·w_in of a CubaLIF, into weights and bias; see the neurons' equations."""
-    neuron = population.neuron
-    if isinstance(neuron, CubaLIF):
-        alpha, beta = _one(decay(neuron.tau_syn, graph)), _one(decay(neuron.tau_mem, graph))
-        gain = (1 - alpha) * _one(neuron.w_in) * (1 - beta) * _one(neuron.r)
-    else:
-        alpha, beta = 0.0, _one(decay(neuron.tau, graph))
-        gain = (1 - beta) * _one(neuron.r)
+    factors = dynamics(population.neuron, graph.dt_s, graph.discretization)
+    gain = _one(factors.gain) * (1.0 if factors.input_gain is None else _one(factors.input_gain))
     return Effective(
-        alpha=alpha,
-        beta=beta,
+        alpha=0.0 if factors.alpha is None else _one(factors.alpha),
+        beta=_one(factors.beta),
         weights={s.name: s.operation.weight * gain for s in population.synapses},
-        bias=np.asarray((1 - beta) * neuron.v_leak + gain * population.bias),
-        threshold=None if isinstance(neuron, LI) else _one(neuron.v_threshold),
+        bias=np.asarray(factors.drive + gain * population.bias),
+        threshold=None if factors.threshold is None else _one(factors.threshold),
     )
 
 

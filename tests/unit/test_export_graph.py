@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,24 @@ from cortexcore.errors import DataError, GraphError
 from cortexcore.export import reference
 from cortexcore.export.flow import neuron_order, read_by
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Input, Linear, Node, Output, Scale
+from cortexcore.export.nodes import (
+    LI,
+    LIF,
+    Affine,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Node,
+    Output,
+    Scale,
+    Subgraph,
+    SumPool2d,
+)
 from cortexcore.export.quantize import QuantizationConfig, quantize
 
 
@@ -47,6 +65,21 @@ def chain(*middle: Node, size: int = 2, out: int = 2) -> tuple[dict[str, Node], 
         ([Conv1d(np.ones((3, 2)), np.ones(1), 4), lif(2)], "in/groups, kernel"),
         ([Scale(np.ones(3)), lif(2)], "'n0' takes \\(3,\\)"),
         ([Flatten((4,)), lif(2)], "'n0' takes \\(4,\\)"),
+        ([Flatten((2,), start=1), lif(2)], "which has none such"),
+        ([Linear(np.ones((0, 2))), lif(2)], "empty weight"),
+        ([Conv2d(np.ones((1, 2, 1, 1)), np.ones(1), (2, 2)), lif(2)], "'n0' takes \\(2, 2, 2\\)"),
+        ([Conv2d(np.ones((1, 2, 3, 3)), np.ones(1), (2, 4)), lif(2)], "reaches further"),
+        ([Conv2d(np.ones((1, 2, 1)), np.ones(1), (2, 2)), lif(2)], "in/groups, height, width"),
+        ([SumPool2d((2, 2), (0, 2)), lif(2)], "at least 1"),
+        ([AvgPool2d((2, 2), (2, 2)), lif(2)], "channels, height, width"),
+        ([Delay(num(1.5e-3)), lif(2)], "1.5 steps"),
+        ([Delay(num(-1e-3)), lif(2)], "none negative"),
+        ([Delay(np.zeros(3)), lif(2)], "'n0' takes \\(3,\\)"),
+        ([replace(lif(2), v_threshold=num(0.0))], "threshold of 0, it must be above 0"),
+        ([replace(lif(2, reset="subtract"), v_reset=num(0.1))], "does not use"),
+        ([Subgraph({"i": Input((2,))}, ())], "0 Output nodes"),
+        ([Subgraph({"i": Input((2,)), "o": Output((2,))}, (("i", "gone"),))], "missing node"),
+        ([Subgraph({"i": Input((2,)), "o": Output((3,))}, (("i", "o"),)), lif(2)], r"'n0.o' takes \(3,\)"),
     ],
 )
 def test_misfits_are_named(middle: list[Node], says: str) -> None:
@@ -196,9 +229,9 @@ def test_neurons_follow_their_equations(discretization: str, reset: str, delay: 
 
 def test_euler_refuses_a_step_longer_than_tau() -> None:
     nodes, edges = chain(lif(2, tau=1e-4))
-    graph = Graph(nodes, edges, 1e-3, "euler")
-    with pytest.raises(GraphError, match="shorter step"):
-        reference.run(graph, {"x": np.zeros((1, 1, 2))})
+    with pytest.raises(GraphError, match=r"'n0' has a time constant of 0.0001 s.*shorter step"):
+        Graph(nodes, edges, 1e-3, "euler")
+    assert Graph(nodes, edges, 1e-3, "exponential").shapes["y"] == (2,)
 
 
 @pytest.mark.parametrize(
