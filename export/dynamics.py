@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortexcore.errors import GraphError
 from cortexcore.export.nodes import IF, LI, LIF, CubaLI, CubaLIF, Delay, Float, I, Neuron, Reset, Threshold
@@ -54,23 +55,27 @@ def dynamics(node: Neuron, dt_s: float, discretization: Discretization) -> Dynam
         GraphError: Euler with a time constant shorter than the step, where the state would change its sign.
     """
     zero, one = np.zeros(()), np.ones(())
+    alpha: Float | None = None
+    input_gain: Float | None = None
+    beta, gain, drive = one, zero, zero
     match node:
         case LIF() | LI():
             beta = decay(node.tau, dt_s, discretization)
-            parts = (None, None, beta, (1 - beta) * node.r, (1 - beta) * node.v_leak)
+            gain, drive = (1 - beta) * node.r, (1 - beta) * node.v_leak
         case CubaLIF() | CubaLI():
             alpha, beta = (decay(tau, dt_s, discretization) for tau in (node.tau_syn, node.tau_mem))
-            parts = (alpha, (1 - alpha) * node.w_in, beta, (1 - beta) * node.r, (1 - beta) * node.v_leak)
+            input_gain = (1 - alpha) * node.w_in
+            gain, drive = (1 - beta) * node.r, (1 - beta) * node.v_leak
         case IF() | I():
-            parts = (None, None, one, dt_s * node.r, zero)
+            gain = dt_s * node.r
         case Threshold():
             return Dynamics(None, None, zero, one, zero, node.threshold)
         case _:
             raise TypeError(f"{type(node).__name__} is no neuron")
     if isinstance(node, LI | CubaLI | I):
-        return Dynamics(*parts, threshold=None)
+        return Dynamics(alpha, input_gain, beta, gain, drive, None)
     delayed = node.reset_delay and node.reset == "subtract"
-    return Dynamics(*parts, node.v_threshold, node.reset, delayed, node.v_reset)
+    return Dynamics(alpha, input_gain, beta, gain, drive, node.v_threshold, node.reset, delayed, node.v_reset)
 
 
 def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
@@ -90,7 +95,7 @@ def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
     return beta
 
 
-def delay_steps(node: Delay, dt_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def delay_steps(node: Delay, dt_s: float) -> NDArray[np.int64]:
     """A delay in steps, scalar or [*shape].
 
     Raises:
@@ -103,4 +108,4 @@ def delay_steps(node: Delay, dt_s: float) -> np.ndarray[tuple[int, ...], np.dtyp
         raise GraphError(
             f"a delay of {worst:g} s, {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
         )
-    return whole.astype(np.int64)
+    return np.asarray(whole, np.int64)

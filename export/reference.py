@@ -116,8 +116,8 @@ class _Record:
         if f.threshold is None or f.reset == "none" or f.reset_delay:
             return self.v
         if f.reset == "zero":
-            return np.where(self.sent > 0, f.v_reset, self.v)
-        return self.v - f.threshold * self.sent
+            return np.asarray(np.where(self.sent > 0, f.v_reset, self.v))
+        return np.asarray(self.v - f.threshold * self.sent)
 
 
 def _largest(values: Float) -> float:
@@ -147,11 +147,15 @@ def _run_alone(graph: Graph, name: str, known: dict[str, Float]) -> dict[str, _R
     """A neuron outside any loop: its currents at once, then its own steps."""
     current = _arriving(graph, name, known)
     record = _record(graph, name, current.shape)
-    if record.factors.alpha is None:
+    f, neuron = record.factors, _Stepping(record)
+    if f.alpha is None:
         record.u[:] = current
-    neuron = _Stepping(record)
+    else:
+        for t in range(len(current)):
+            neuron.filter(t, current[t])
+    push = f.gain * record.u + f.drive
     for t in range(len(current)):
-        neuron.step(t, current[t])
+        neuron.step(t, push[t])
     return {name: record}
 
 
@@ -168,9 +172,8 @@ def _run_loop(graph: Graph, group: tuple[str, ...], known: dict[str, Float]) -> 
         for i, name in enumerate(group):
             late = set(group[i:])
             current = _present(graph, name, name, t, late, records, known, pasts, {})
-            if records[name].factors.alpha is None:
-                records[name].u[t] = current
-            neurons[name].step(t, current)
+            f = records[name].factors
+            neurons[name].step(t, f.gain * neurons[name].filter(t, current) + f.drive)
     return records
 
 
@@ -269,9 +272,9 @@ def _present(
 
 def _taken_back(past: Float, t: int, steps: NDArray[np.int64]) -> Float:
     """What entered a delay ``steps`` before ``t``; ``past`` [T, B, *shape]."""
-    y = np.zeros_like(past[t])
+    y: Float = np.zeros_like(past[t])
     for count in np.unique(steps[steps <= t]):
-        y = np.where(steps == count, past[t - count], y)
+        np.copyto(y, past[t - count], where=steps == count)
     return y
 
 
@@ -289,19 +292,23 @@ class _Stepping:
 
     def __init__(self, record: _Record) -> None:
         self.record = record
-        self.u: Float = np.zeros(record.u.shape[1:])
         self.v: Float = np.zeros(record.v.shape[1:])
         self.reset = _resetting(record.factors)
 
-    def step(self, t: int, i: Float) -> None:
-        """Step ``t`` from the current ``i`` [B, *shape]; fills the record's row."""
-        f, record = self.record.factors, self.record
+    def filter(self, t: int, i: Float) -> Float:
+        """u of step ``t`` from the current ``i`` [B, *shape]; kept in the record."""
+        f, u = self.record.factors, self.record.u
         if f.alpha is not None and f.input_gain is not None:
-            self.u = record.u[t] = f.alpha * self.u + f.input_gain * i
-            i = self.u
+            i = f.input_gain * i
+            i += f.alpha * u[t - 1] if t else 0.0
+        u[t] = i
+        return i
+
+    def step(self, t: int, push: Float) -> None:
+        """Step ``t`` with ``push`` = g·u + c [B, *shape]; keeps v and what is sent in the record."""
+        f, record = self.record.factors, self.record
         v = np.multiply(f.beta, self.v, out=self.v)
-        v += f.gain * i
-        v += f.drive
+        v += push
         if f.threshold is None:
             record.v[t] = v
             return
@@ -325,7 +332,7 @@ def _resetting(f: Dynamics) -> Callable[[Float, NDArray[np.bool_]], None]:
             v -= threshold * fired
 
     def nothing(v: Float, fired: NDArray[np.bool_]) -> None:
-        return
+        """No reset, or one that comes with the next step's sum."""
 
     if f.reset == "zero":
         return to_value

@@ -40,7 +40,8 @@ class Window:
         padding = [(0, 0)] * (x.ndim - axes) + [(p, p) for p in self.padding]
         padded = np.pad(x, padding) if any(self.padding) else x
         spatial = tuple(range(x.ndim - axes, x.ndim))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self.reach, axis=spatial)
+        slide: Any = np.lib.stride_tricks.sliding_window_view
+        windows: NDArray[Any] = slide(padded, self.reach, axis=spatial)
         taken = (slice(None),) * (x.ndim - axes)
         return windows[
             (*taken, *(slice(None, None, s) for s in self.stride), *(slice(None, None, d) for d in self.dilation))
@@ -53,7 +54,7 @@ def convolve(x: FloatT, weight: FloatT, window: Window, groups: int = 1) -> Floa
     y[n, o, p] = Σ_{c,k} W[o, c, k]·x[n, c, p·stride + k·dilation − padding], as one matrix product per group.
     """
     out, per_group = weight.shape[:2]
-    positions = window.positions(x.shape[2:])
+    positions: Sizes = window.positions(x.shape[2:])
     count, depth = math.prod(positions), per_group * math.prod(window.kernel)
     rows = weight.reshape(groups, out // groups, depth).swapaxes(1, 2)
     y = np.empty((len(x), out, *positions), x.dtype)
