@@ -32,10 +32,12 @@ class Bound:
 
     Attributes:
         sums: synapses → largest |Σ w·s| before the shift.
+        drive: largest |Σ a·2^6| that can arrive in one step.
         u: [low, high] of the synaptic current; v: of the membrane, before reset and clip. ``inf`` without a leak.
     """
 
     sums: Mapping[str, int]
+    drive: float
     u: tuple[float, float]
     v: tuple[float, float]
 
@@ -53,8 +55,7 @@ def bounds(network: IntegerNetwork) -> dict[str, Bound]:
 
 def sent_ranges(network: IntegerNetwork) -> dict[str, Range]:
     """Input port or population → least and largest value it sends: spikes, or v of a leaky integrator."""
-    ranges = {port.name: (port.low, port.high) for port in network.inputs}
-    return ranges | {p.name: (-STATE_LIMIT, STATE_LIMIT) if p.vth is None else (0, 1) for p in network.populations}
+    return {name: network.range_of(name) for name in (x.name for x in (*network.inputs, *network.populations))}
 
 
 def bound(population: Population, ranges: Mapping[str, Range]) -> Bound:
@@ -68,10 +69,12 @@ def bound(population: Population, ranges: Mapping[str, Range]) -> Bound:
         factor = 2.0**synapses.operation.weight_exp
         low = low + _spread(np.floor(least * factor), population.shape)
         high = high + _spread(np.floor(most * factor), population.shape)
-    gain = 2**THRESHOLD_SHIFT * DECAY_ONE / (population.du + 1)
+    low, high = low * 2.0**THRESHOLD_SHIFT, high * 2.0**THRESHOLD_SHIFT
+    drive = float(np.maximum(-low, high).max())
+    gain = DECAY_ONE / (np.asarray(population.du, np.float64) + 1)
     low, high = low * gain, high * gain
     v_low, v_high = _voltage_range(population, low, high)
-    return Bound(sums, (float(low.min()), float(high.max())), (float(v_low.min()), float(v_high.max())))
+    return Bound(sums, drive, (float(low.min()), float(high.max())), (float(v_low.min()), float(v_high.max())))
 
 
 def sum_range(operation: Operation, sent: Range) -> tuple[Array, Array]:
@@ -94,15 +97,16 @@ def _voltage_range(p: Population, u_low: Array, u_high: Array) -> tuple[Array, A
     """Bounds of v before its reset, from those of u.
 
     With f the leak's factor and θ the threshold, v ≤ f·v' + i. After a reset to zero v' ≤ θ; after a subtraction
-    v' ≤ max(θ, v − θ); a delayed one takes θ off the next sum, which can also pull v below zero.
+    v' ≤ max(θ, v − θ); a delayed one takes θ off the next sum, which can also pull v below zero. Without a reset
+    only the leak holds v back.
     """
     bias = p.bias.astype(np.float64) * 2.0**p.bias_exp
     low, high = np.minimum(u_low + bias, 0), np.maximum(u_high + bias, 0)
-    leak = p.dv / DECAY_ONE
+    leak = np.asarray(p.dv, np.float64) / DECAY_ONE
     v_low, v_high = _geometric(low, leak), _geometric(high, leak)
-    if p.vth is None:
+    if p.vth is None or p.reset == "none":
         return v_low, v_high
-    threshold = float(p.vth << THRESHOLD_SHIFT)
+    threshold = np.asarray(p.vth, np.float64) * 2.0**THRESHOLD_SHIFT
     first = (1 - leak) * threshold + high
     if p.reset == "zero":
         return v_low, np.minimum(v_high, first)
@@ -113,8 +117,7 @@ def _voltage_range(p: Population, u_low: Array, u_high: Array) -> tuple[Array, A
     return v_low, v_high
 
 
-def _geometric(values: Array, leak: float) -> Array:
-    """Σ values·(1 − leak)^k over all k ≥ 0."""
-    if leak > 0:
-        return values / leak
-    return np.where(values == 0, 0.0, np.copysign(np.inf, values))
+def _geometric(values: Array, leak: Array) -> Array:
+    """Σ values·(1 − leak)^k over all k ≥ 0: infinite where there is no leak, unless the value is zero."""
+    endless = np.where(values == 0, 0.0, np.copysign(np.inf, values))
+    return np.where(leak > 0, values / np.where(leak > 0, leak, 1.0), endless)

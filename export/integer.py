@@ -6,33 +6,30 @@ Per population and step, all values integers, tz(x) truncation toward zero, ≫ 
     u[t] = wrap(tz(u[t−1]·(4096 − du − 1) / 4096) + a[t]·2^6)            to the 24-bit range (−2^23, 2^23]
     v[t] = clip(tz(v[t−1]·(4096 − dv) / 4096) + u[t] + bias·2^bias_exp, ±(2^23 − 1))
     s[t] = v[t] > vth·2^6                                                 strict
-    v[t] ← 0 where s[t] (reset "zero"),  or  v[t] ← v[t] − vth·2^6 (reset "subtract")
+    v[t] ← 0 where s[t] (reset "zero"),  or  v[t] ← v[t] − vth·2^6 (reset "subtract"),  or v stays (reset "none")
 
 With ``reset_delay`` the subtraction enters the next step's sum instead, after the leak and before the clip.
-Source: Lava 0.10, ``proc/lif/models.py`` and ``proc/dense/models.py``.
+Source: Lava 0.10, ``proc/lif/models.py`` and ``proc/dense/models.py``. The currents are computed in
+:mod:`cortexcore.export.integer_currents`, for all steps at once wherever no loop is, and the neurons in
+:mod:`cortexcore.export.integer_neurons`, step by step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import DataError
-from cortexcore.export.network import (
-    DECAY_ONE,
-    STATE_LIMIT,
-    THRESHOLD_SHIFT,
-    Conv1d,
-    Dense,
-    IntegerNetwork,
-    Operation,
-    Population,
-)
+from cortexcore.export.bounds import bound, sent_ranges
+from cortexcore.export.integer_currents import Drive, Floats, Ints, Numbers, drive, multiply, number_type, shift
+from cortexcore.export.integer_neurons import Bools, Neurons, State
+from cortexcore.export.network import IntegerNetwork, Operation, Population
 
-Ints = NDArray[np.int64]
 Array = NDArray[np.generic]
 
 
@@ -58,7 +55,7 @@ def run(network: IntegerNetwork, inputs: Mapping[str, Array]) -> Trace:
     """Run the golden network from rest.
 
     Args:
-        network: the integer network.
+        network: the integer network. It is made ready once, so its arrays must never be changed in place.
         inputs: input name → integers [T, B, *shape] within the port's range.
 
     Returns:
@@ -67,29 +64,32 @@ def run(network: IntegerNetwork, inputs: Mapping[str, Array]) -> Trace:
     Raises:
         DataError: an input is missing, misshapen, not integer or out of the port's range.
     """
-    sent = check_inputs(network, inputs)
+    sent: dict[str, Numbers] = {**check_inputs(network, inputs)}
     spikes: dict[str, Array] = {}
     currents: dict[str, Array] = {}
     voltages: dict[str, Array] = {}
     wraps: dict[str, int] = {}
     clips: dict[str, int] = {}
-    for group in computing_order(network):
-        for name, states in _run_group(network, group, sent).items():
-            sent[name] = states.s
-            currents[name], voltages[name] = states.u.astype(np.int32), states.v.astype(np.int32)
-            wraps[name], clips[name] = states.wraps, states.clips
-            if network.population(name).vth is not None:
-                spikes[name] = states.s.astype(np.uint8)
+    for group in prepared(network).groups:
+        for stage, record in zip(group, _run_group(group, sent), strict=True):
+            p = stage.population
+            shape = (*record.u.shape[:2], *p.shape)
+            currents[p.name] = record.u.astype(np.int32).reshape(shape)
+            voltages[p.name] = record.v.astype(np.int32).reshape(shape)
+            wraps[p.name], clips[p.name] = record.wraps, record.clips
+            if p.vth is not None:
+                spikes[p.name] = record.s.view(np.uint8).reshape(shape)
+            sent[p.name] = voltages[p.name] if p.vth is None else spikes[p.name]
     outputs = {port.name: spikes.get(port.source, voltages[port.source]) for port in network.outputs}
     return Trace(outputs, spikes, currents, voltages, wraps, clips)
 
 
-def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[str, Ints]:
-    """The inputs as int64, or a DataError that names what does not fit."""
+def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[str, NDArray[np.integer[Any]]]:
+    """The inputs as integers, of their own type where that is one, or a DataError that names what does not fit."""
     names = {port.name for port in network.inputs}
     if set(inputs) != names:
         raise DataError(f"the network's inputs are {sorted(names)}, got {sorted(inputs)}")
-    checked: dict[str, Ints] = {}
+    checked: dict[str, NDArray[np.integer[Any]]] = {}
     for port in network.inputs:
         values = np.asarray(inputs[port.name])
         if values.ndim != len(port.shape) + 2 or values.shape[2:] != port.shape:
@@ -99,20 +99,28 @@ def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[s
             )
         if values.shape[0] < 1 or values.shape[1] < 1:
             raise DataError(f"input '{port.name}' of shape {values.shape} is empty: it needs a step and an inference")
-        with np.errstate(invalid="ignore"):
-            whole = values.astype(np.int64)
-        if not np.can_cast(values.dtype, np.int64) and not np.array_equal(whole, values):
+        whole = _integers(values)
+        if whole is None:
             raise DataError(f"input '{port.name}' holds values that are not integers; encode it first")
-        if whole.min() < port.low or whole.max() > port.high:
+        least, most = int(whole.min()), int(whole.max())
+        if least < port.low or most > port.high:
             raise DataError(
-                f"input '{port.name}' holds values in [{whole.min()}, {whole.max()}], "
-                f"the network takes [{port.low}, {port.high}]"
+                f"input '{port.name}' holds values in [{least}, {most}], the network takes [{port.low}, {port.high}]"
             )
         checked[port.name] = whole
     if len({values.shape[:2] for values in checked.values()}) > 1:
         shapes = ", ".join(f"'{n}' {v.shape[:2]}" for n, v in checked.items())
         raise DataError(f"all inputs must have the same steps and batch, got {shapes}")
     return checked
+
+
+def _integers(values: NDArray[Any]) -> NDArray[np.integer[Any]] | None:
+    """``values`` themselves where their type is an integer's; int64 where they are whole; else None."""
+    if np.issubdtype(values.dtype, np.integer):
+        return values
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    return whole if np.can_cast(values.dtype, np.int64) or np.array_equal(whole, values) else None
 
 
 def computing_order(network: IntegerNetwork) -> list[tuple[Population, ...]]:
@@ -141,110 +149,96 @@ def computing_order(network: IntegerNetwork) -> list[tuple[Population, ...]]:
 
 
 def apply(operation: Operation, sent: Array, source_shape: tuple[int, ...]) -> Ints:
-    """The current of one connection, shifted: ``sent`` [N, *source_shape] → int64 [N, *out].
-
-    The sums run in float64, which holds integers exactly to 2^53; 8-bit weights cannot reach that.
-    """
-    flat = sent.reshape(len(sent), -1).astype(np.float64)
-    match operation:
-        case Dense(weight=weight):
-            total = flat @ weight.T.astype(np.float64)
-        case Conv1d():
-            total = _convolve(operation, flat.reshape(len(sent), *source_shape))
-        case _:
-            raise TypeError(f"no arithmetic for the operation {type(operation).__name__}")
+    """The current of one connection, shifted: ``sent`` [N, *source_shape], integers → a, int64 [N, *out]."""
+    values = sent.reshape(-1, *source_shape)
+    peak = max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0))))
+    total = multiply(operation, operation.weight.astype(number_type(operation, peak)), values)
     return shift(total.astype(np.int64), operation.weight_exp)
 
 
-def shift(values: Ints, exponent: int) -> Ints:
-    """values·2^exponent; a negative exponent is an arithmetic right shift (toward −∞)."""
-    return values << exponent if exponent >= 0 else values >> -exponent
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A population made ready: what drives it, and its neurons."""
+
+    population: Population
+    drive: Drive
+    neurons: Neurons
+
+    @property
+    def name(self) -> str:
+        return self.population.name
+
+    def sends(self, state: State) -> Numbers:
+        """What synapses read after a step: spikes, or v of a leaky integrator, [B, neurons]."""
+        return state.s if self.neurons.spiking else state.v
 
 
-def step(p: Population, a: Ints, u: Ints, v: Ints, s: Ints) -> tuple[Ints, Ints, Ints, int, int]:
-    """One step of a population: current ``a``, the step before's u, v and spikes → u, v, s, wraps, clips."""
-    threshold = 0 if p.vth is None else p.vth << THRESHOLD_SHIFT
-    u_sum = _decay(u, DECAY_ONE - p.du - 1) + (a << THRESHOLD_SHIFT)
-    u_new = -((STATE_LIMIT + 1 - u_sum) % (2 * (STATE_LIMIT + 1))) + STATE_LIMIT + 1
-    v_sum = _decay(v, DECAY_ONE - p.dv) + u_new + shift(p.bias.astype(np.int64), p.bias_exp)
-    if p.reset == "subtract" and p.reset_delay:
-        v_sum = v_sum - threshold * s
-    v_new = np.clip(v_sum, -STATE_LIMIT, STATE_LIMIT)
-    wraps, clips = int(np.count_nonzero(u_new != u_sum)), int(np.count_nonzero(v_new != v_sum))
-    if p.vth is None:
-        return u_new, v_new, v_new, wraps, clips
-    s_new = (v_new > threshold).astype(np.int64)
-    if p.reset == "zero":
-        v_new = v_new * (1 - s_new)
-    elif not p.reset_delay:
-        v_new = v_new - threshold * s_new
-    return u_new, v_new, s_new, wraps, clips
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A network made ready, its populations in groups as :func:`computing_order` has them."""
+
+    groups: tuple[tuple[Stage, ...], ...]
 
 
-def _decay(x: Ints, factor: int) -> Ints:
-    """tz(x·factor / 4096)."""
-    kept: Ints = np.sign(x) * ((np.abs(x) * factor) >> 12)
-    return kept
+_PREPARED: WeakKeyDictionary[IntegerNetwork, Prepared] = WeakKeyDictionary()
 
 
-def _convolve(op: Conv1d, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """x [N, in, length] → [N, out, positions], by gathering each kernel tap's view."""
-    out, per_group, kernel = op.weight.shape
-    padded = np.pad(x, ((0, 0), (0, 0), (op.padding, op.padding)))
-    reach = op.dilation * (kernel - 1) + 1
-    positions = (padded.shape[2] - reach) // op.stride + 1
-    windows = np.lib.stride_tricks.sliding_window_view(padded, reach, axis=2)
-    taps = windows[:, :, :: op.stride, :: op.dilation][:, :, :positions]
-    taps = taps.reshape(len(x), op.groups, per_group, positions, kernel)
-    weight = op.weight.astype(np.float64).reshape(op.groups, out // op.groups, per_group * kernel)
-    columns = taps.transpose(1, 0, 3, 2, 4).reshape(op.groups, len(x) * positions, per_group * kernel)
-    y = (columns @ weight.transpose(0, 2, 1)).reshape(op.groups, len(x), positions, -1)
-    return y.transpose(1, 0, 3, 2).reshape(len(x), out, positions)
+def prepared(network: IntegerNetwork) -> Prepared:
+    """The network with its weights converted and its bounds proven: once per network, kept as long as it lives."""
+    found = _PREPARED.get(network)
+    if found is None:
+        ranges = sent_ranges(network)
+        groups = (
+            tuple(Stage(p, drive(network, p), Neurons(p, bound(p, ranges))) for p in group)
+            for group in computing_order(network)
+        )
+        found = _PREPARED[network] = Prepared(tuple(groups))
+    return found
 
 
 @dataclass
-class _States:
-    """Recorded states of one population while a group runs."""
+class _Record:
+    """All steps of one population, each [T, B, neurons]; ``total`` is Σ a·2^6, which ``u`` may share."""
 
-    u: Ints
-    v: Ints
-    s: Ints
+    total: Numbers
+    u: Floats
+    v: Floats
+    s: Bools
     wraps: int = 0
     clips: int = 0
 
 
-def _run_group(network: IntegerNetwork, group: tuple[Population, ...], sent: Mapping[str, Ints]) -> dict[str, _States]:
+def _run_group(group: tuple[Stage, ...], sent: Mapping[str, Numbers]) -> list[_Record]:
     """All steps of one group: currents from outside the group at once, the loop's own step by step."""
     steps, batch = next(iter(sent.values())).shape[:2]
-    inside = {p.name for p in group}
-    outer: dict[str, Ints] = {}
-    states: dict[str, _States] = {}
-    for p in group:
-        total = np.zeros((steps, batch, *p.shape), np.int64)
-        for synapses in p.synapses:
-            if synapses.source not in inside:
-                values = sent[synapses.source]
-                if synapses.recurrent:
+    inside = {stage.name for stage in group}
+    records = []
+    for stage in group:
+        size = stage.neurons.size
+        total = stage.drive.zeros(steps, batch, size)
+        for connection in stage.drive.connections:
+            if connection.source not in inside:
+                values = sent[connection.source]
+                if connection.recurrent:
                     values = np.concatenate([np.zeros_like(values[:1]), values[:-1]])
-                shape = network.shape_of(synapses.source)
-                total += apply(synapses.operation, values.reshape(-1, *shape), shape).reshape(total.shape)
-        outer[p.name] = total
-        u, v, s = (np.zeros((steps, batch, *p.shape), np.int64) for _ in range(3))
-        states[p.name] = _States(u, v, s)
-    rest = {p.name: np.zeros((batch, *p.shape), np.int64) for p in group}
-    us, vs, sent_now = dict(rest), dict(rest), dict(rest)
-    for t in range(steps):
-        before = dict(sent_now)
-        for p in group:
-            a = outer[p.name][t]
-            for synapses in p.synapses:
-                if synapses.source in inside:
-                    values = (before if synapses.recurrent else sent_now)[synapses.source]
-                    a = a + apply(synapses.operation, values, network.shape_of(synapses.source)).reshape(a.shape)
-            n = p.name
-            us[n], vs[n], sent_now[n], wraps, clips = step(p, a, us[n], vs[n], sent_now[n])
-            record = states[n]
-            record.u[t], record.v[t], record.s[t] = us[n], vs[n], sent_now[n]
+                connection.add(values, total.reshape(steps * batch, size))
+        v, s = np.empty((steps, batch, size)), np.zeros((steps, batch, size), np.bool_)
+        u = total if stage.drive.number is np.float64 else np.empty_like(v)
+        records.append(_Record(total, u, v, s))
+    looped = any(c.source in inside for stage in group for c in stage.drive.connections)
+    states = [stage.neurons.rest(batch) for stage in group]
+    for window in (slice(t, t + 1) for t in range(steps)) if looped else (slice(None),):
+        before = {stage.name: stage.sends(state) for stage, state in zip(group, states, strict=True)}
+        now: dict[str, Numbers] = {}
+        for stage, record, state in zip(group, records, states, strict=True):
+            for connection in stage.drive.connections:
+                if connection.source in inside:
+                    values = (before if connection.recurrent else now)[connection.source]
+                    connection.add(values, record.total[window][0])
+            if record.u is not record.total:
+                record.u[window] = stage.drive.settle(record.total[window])
+            wraps, clips = stage.neurons.advance(record.u[window], record.v[window], record.s[window], state)
             record.wraps += wraps
             record.clips += clips
-    return states
+            now[stage.name] = stage.sends(state)
+    return records

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Int = NDArray[np.int32]
 Field = int | Int
 """A register's value: one for all neurons, as on Loihi, or an array with one per neuron."""
-IntegerReset = Literal["zero", "subtract"]
+IntegerReset = Literal["zero", "subtract", "none"]
 
 STATE_LIMIT = 2**23 - 1
 """|v| is clipped to this, and u wraps to 24 bits just above it (Loihi; Lava ``proc/lif/models.py``)."""
@@ -42,10 +42,10 @@ BIAS_LIMIT = 2**12
 """A bias mantissa has 13 bits with its sign: [−4096, 4095]."""
 BIAS_EXPONENT_LIMIT = 7
 """A bias exponent has 3 bits."""
-
-
 INPUT_LIMIT = 2**31
-"""Inputs have 32 bits at most, so that float64 holds a sum of 2^14 products with weights exactly."""
+"""Inputs have 32 bits at most."""
+DRIVE_LIMIT = 2**62
+"""What can arrive at a neuron in one step, Σ|a|·2^6, stays below this, so that int64 holds it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +108,12 @@ Convolution = Conv1d | Conv2d
 Operation = Dense | Conv1d | Conv2d
 
 
+def fan_in(operation: Operation) -> int:
+    """The largest Σ|w| over what one neuron reads: |Σ w·s| is at most this times the largest |s|."""
+    weight = operation.weight
+    return int(np.abs(weight.astype(np.int64)).reshape(len(weight), -1).sum(axis=1).max(initial=0))
+
+
 @dataclass(frozen=True, eq=False)
 class Synapses:
     """One connection: ``operation`` applied to what ``source`` (input port or population) sends.
@@ -132,8 +138,8 @@ class Population:
         vth: threshold, compared as v > vth·2^6; ``None`` for a leaky integrator (LI), whose output is v.
         bias: int32 mantissa, shape () or ``shape``; added to v every step as bias·2^bias_exp.
             du, dv and vth are Python integers or, one per neuron, int32 arrays of ``shape``.
-        reset: ``"zero"`` or ``"subtract"``.
-        reset_delay: a "subtract" reaches v one step later, after the leak (snnTorch's default).
+        reset: ``"zero"``, ``"subtract"`` or ``"none"``, where v stays after a spike.
+        reset_delay: a "subtract" reaches v one step later, after the leak (snnTorch's default); no other heeds it.
     """
 
     name: str
@@ -182,7 +188,8 @@ class IntegerNetwork:
 
     Raises:
         GraphError: a synapse or output reads a missing source, or a later population without being recurrent; names
-            stand twice; shapes do not fit; a number is outside its field. All of it at once.
+            stand twice; shapes do not fit; a number is outside its field; currents could exceed 62 bits. All of it
+            at once, the currents once the rest is sound.
     """
 
     inputs: tuple[InputPort, ...]
@@ -215,6 +222,8 @@ class IntegerNetwork:
             problems.append(f"dt_s is {self.dt_s}, it must be a positive number of seconds")
         if not problems:
             problems = [text for p in self.populations for text in _population_problems(p, self.shape_of)]
+        if not problems:
+            problems = [text for p in self.populations if (text := _drive_problem(p, self.range_of))]
         if problems:
             raise GraphError("the integer network is malformed: " + "; ".join(problems))
 
@@ -230,6 +239,13 @@ class IntegerNetwork:
             if port.name == source:
                 return port.shape
         return self.population(source).shape
+
+    def range_of(self, source: str) -> tuple[int, int]:
+        """Least and largest value that a source sends: an input's range, spikes, or v of a leaky integrator."""
+        for port in self.inputs:
+            if port.name == source:
+                return port.low, port.high
+        return (-STATE_LIMIT, STATE_LIMIT) if self.population(source).vth is None else (0, 1)
 
     def population(self, name: str) -> Population:
         for population in self.populations:
@@ -271,6 +287,8 @@ def _population_problems(p: Population, shape_of: Callable[[str], tuple[int, ...
             problems.append(f"{name} of '{p.name}' is {found}, it must be from {low} to {high}")
         if isinstance(value, np.ndarray) and name != "bias" and value.shape != p.shape:
             problems.append(f"{name} of '{p.name}' has shape {value.shape}, it must be a whole number or {p.shape}")
+        if not np.issubdtype(np.asarray(value).dtype, np.integer):
+            problems.append(f"{name} of '{p.name}' is of type {np.asarray(value).dtype}, it must be whole numbers")
     if p.bias.shape not in ((), p.shape):
         problems.append(f"the bias of '{p.name}' has shape {p.bias.shape}, it must be a scalar or {p.shape}")
     if p.reset not in get_args(IntegerReset):
@@ -280,12 +298,26 @@ def _population_problems(p: Population, shape_of: Callable[[str], tuple[int, ...
     return problems
 
 
+def _drive_problem(p: Population, range_of: Callable[[str], tuple[int, int]]) -> str:
+    """Currents that could leave the arithmetic's widest integers; only absurd ranges and exponents get there."""
+    peaks = {s: fan_in(s.operation) * max(abs(limit) for limit in range_of(s.source)) for s in p.synapses}
+    drive = sum(peak * 2.0 ** (s.operation.weight_exp + THRESHOLD_SHIFT) for s, peak in peaks.items())
+    if drive < DRIVE_LIMIT and all(peak < DRIVE_LIMIT for peak in peaks.values()):
+        return ""
+    return (
+        f"the current into '{p.name}' can reach {drive:.3g}, it must stay below 2^62: narrow the range of what feeds "
+        "it, or lower weight_exp"
+    )
+
+
 def _synapse_problems(synapses: Synapses, p: Population, shape_of: Callable[[str], tuple[int, ...]]) -> list[str]:
     op, source = synapses.operation, shape_of(synapses.source)
     low, high = WEIGHT_EXPONENTS
     problems = []
     if not low <= op.weight_exp <= high:
         problems.append(f"have the weight_exp {op.weight_exp}, it must be from {low} to {high}")
+    if not np.issubdtype(op.weight.dtype, np.integer):
+        return [f"hold weights of type {op.weight.dtype}, they must be whole numbers"]
     if op.weight.min(initial=0) < -WEIGHT_LIMIT or op.weight.max(initial=0) >= WEIGHT_LIMIT:
         problems.append(f"hold weights outside [−{WEIGHT_LIMIT}, {WEIGHT_LIMIT - 1}]")
     if isinstance(op, Dense):

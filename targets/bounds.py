@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexcore.export.bounds import Range, bound, sent_ranges, sum_range
-from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, IntegerNetwork, Operation, Population
+from cortexcore.export.network import STATE_LIMIT, IntegerNetwork, Operation, Population
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def guards(network: IntegerNetwork, p: Population) -> Guards:
     proven = bound(p, sent_ranges(network))
     current = max(-proven.u[0], proven.u[1])
     voltage = max(-proven.v[0], proven.v[1])
-    return Guards(math.ceil(current * (p.du + 1) / DECAY_ONE), current > STATE_LIMIT, voltage > STATE_LIMIT)
+    return Guards(math.ceil(proven.drive), current > STATE_LIMIT, voltage > STATE_LIMIT)
 
 
 def largest_sum(operation: Operation, sent: Range) -> int:

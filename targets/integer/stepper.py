@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from cortexcore.errors import DataError
-from cortexcore.export.integer import Array, Ints, apply, check_inputs, step
+from cortexcore.export.integer import Array, check_inputs, prepared
+from cortexcore.export.integer_currents import Numbers
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays
 
 
-def check_step(network: IntegerNetwork, inputs: Arrays, batch: int) -> dict[str, Ints]:
-    """One step's inputs [B, *shape] as int64, or a DataError that names what does not fit."""
+def check_step(network: IntegerNetwork, inputs: Arrays, batch: int) -> dict[str, NDArray[np.integer[Any]]]:
+    """One step's inputs [B, *shape] as integers, or a DataError that names what does not fit."""
     checked = check_inputs(network, {name: np.asarray(values)[None] for name, values in inputs.items()})
     for name, values in checked.items():
         if values.shape[1] != batch:
@@ -24,27 +28,30 @@ class GoldenStepper:
 
     def __init__(self, network: IntegerNetwork) -> None:
         self._network = network
+        self._stages = [stage for group in prepared(network).groups for stage in group]
         self.start()
 
     def start(self, batch: int = 1) -> None:
         self._batch = batch
-        rest = {p.name: np.zeros((batch, *p.shape), np.int64) for p in self._network.populations}
-        ports = {o.name: np.zeros((batch, *o.shape), np.int64) for o in self._network.inputs}
-        self._u, self._v, self._sent = dict(rest), dict(rest), {**ports, **rest}
+        self._states = {stage.name: stage.neurons.rest(batch) for stage in self._stages}
+        self._sent: dict[str, Numbers] = {o.name: np.zeros((batch, *o.shape), np.int8) for o in self._network.inputs}
+        self._sent |= {stage.name: stage.sends(self._states[stage.name]) for stage in self._stages}
 
     def step(self, inputs: Arrays) -> dict[str, Array]:
-        before, now = self._sent, check_step(self._network, inputs, self._batch)
-        for p in self._network.populations:
-            a = np.zeros((self._batch, *p.shape), np.int64)
-            for s in p.synapses:
-                values = (before if s.recurrent else now)[s.source]
-                a += apply(s.operation, values, self._network.shape_of(s.source)).reshape(a.shape)
-            name = p.name
-            u, v, spikes, _, _ = step(p, a, self._u[name], self._v[name], before[name])
-            self._u[name], self._v[name], now[name] = u, v, spikes
+        before = self._sent
+        now: dict[str, Numbers] = {**check_step(self._network, inputs, self._batch)}
+        for stage in self._stages:
+            total = stage.drive.zeros(self._batch, stage.neurons.size)
+            for connection in stage.drive.connections:
+                connection.add((before if connection.recurrent else now)[connection.source], total)
+            u = stage.drive.settle(total)[None]
+            v, s = np.empty_like(u), np.zeros(u.shape, np.bool_)
+            stage.neurons.advance(u, v, s, self._states[stage.name])
+            now[stage.name] = stage.sends(self._states[stage.name])
         self._sent = now
         return {o.name: self._output(o.source) for o in self._network.outputs}
 
     def _output(self, source: str) -> Array:
-        spiking = self._network.population(source).vth is not None
-        return self._sent[source].astype(np.uint8) if spiking else self._v[source].astype(np.int32)
+        shape = (self._batch, *self._network.shape_of(source))
+        sent = self._sent[source]
+        return sent.astype(np.uint8 if sent.dtype == np.bool_ else np.int32).reshape(shape)
