@@ -73,7 +73,7 @@ def bound(population: Population, ranges: Mapping[str, Range]) -> Bound:
     drive = float(np.maximum(-low, high).max())
     gain = DECAY_ONE / (np.asarray(population.du, np.float64) + 1)
     low, high = low * gain, high * gain
-    v_low, v_high = _voltage_range(population, low, high)
+    v_low, v_high = voltage_range(population, low, high)
     return Bound(sums, drive, (float(low.min()), float(high.max())), (float(v_low.min()), float(v_high.max())))
 
 
@@ -93,8 +93,8 @@ def _spread(rows: Array, shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(rows.reshape(-1, *(1 for _ in shape[1:])), shape)
 
 
-def _voltage_range(p: Population, u_low: Array, u_high: Array) -> tuple[Array, Array]:
-    """Bounds of v before its reset, from those of u.
+def voltage_range(p: Population, u_low: Array, u_high: Array) -> tuple[Array, Array]:
+    """Bounds of v before its reset and clip, from rest and per neuron, from those of u, [*shape] each.
 
     With f the leak's factor and θ the threshold, v ≤ f·v' + i. After a reset to zero v' ≤ θ; after a subtraction
     v' ≤ max(θ, v − θ); a delayed one takes θ off the next sum, which can also pull v below zero. Without a reset

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.export.bounds import Bound
+from cortexcore.export.bounds import Bound, voltage_range
 from cortexcore.export.integer_currents import WRAP, Floats
 from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
 
@@ -35,6 +35,7 @@ class Neurons:
     """A population's fields made ready, on flattened neurons; the equations are in :mod:`cortexcore.export.integer`."""
 
     def __init__(self, p: Population, proven: Bound) -> None:
+        self._population = p
         self.size = p.size
         self.spiking = p.vth is not None
         self._keeps_current = p.has_current
@@ -66,41 +67,49 @@ class Neurons:
         """
         wraps = self._advance_current(u, state.u)
         np.add(u, self._bias, out=v)
-        clips = self._advance_voltage(v, s, state)
+        clips = self._advance_voltage(v, s, state, self._may_clip and not self._stays_low(u, state))
         state.u, state.v, state.s = u[-1], v[-1], s[-1]
         return wraps, clips
 
     def _advance_current(self, u: Floats, before: Floats) -> int:
         if not self._keeps_current:
             return _wrap(u) if self._may_wrap else 0
-        wraps, kept = 0, np.empty_like(before)
+        wraps, kept, factor = 0, np.empty_like(before), _spread(self._current_kept, u)
         for now in u:
-            np.trunc(np.multiply(before, self._current_kept, kept), kept)
-            np.add(now, kept, now)
+            np.add(now, np.trunc(np.multiply(before, factor, kept), kept), now)
             if self._may_wrap:
                 wraps += _wrap(now)
             before = now
         return wraps
 
-    def _advance_voltage(self, v: Floats, s: Bools, state: State) -> int:
+    def _stays_low(self, u: Floats, state: State) -> bool:
+        """Whether these currents, all known before the first step, prove that v does not reach its clip."""
+        if len(u) == 1 or state.v.any() or state.s.any():
+            return False
+        shape = self._population.shape
+        low, high = u.min(axis=(0, 1)).reshape(shape), u.max(axis=(0, 1)).reshape(shape)
+        v_low, v_high = voltage_range(self._population, low, high)
+        return bool(v_low.min() >= -STATE_LIMIT and v_high.max() <= STATE_LIMIT)
+
+    def _advance_voltage(self, v: Floats, s: Bools, state: State, may_clip: bool) -> int:
         clips, kept = 0, np.empty_like(state.v)
         before, fired = state.v, state.s
+        leak, level = (_spread(x, v) for x in (self._voltage_kept, self._level))
+        add, trunc, multiply, greater = np.add, np.trunc, np.multiply, np.greater
+        leaks, late, spiking = self._leaks, self._late, self.spiking
+        to_zero, subtract = self._reset == "zero", self._reset == "subtract" and not self._late
         for now, spikes in zip(v, s, strict=True):
-            if self._leaks:
-                np.trunc(np.multiply(before, self._voltage_kept, kept), kept)
-                np.add(now, kept, now)
-            else:
-                np.add(now, before, now)
-            if self._late:
-                np.subtract(now, self._level, now, where=fired)
-            if self._may_clip:
+            add(now, trunc(multiply(before, leak, kept), kept) if leaks else before, now)
+            if late:
+                np.subtract(now, level, now, where=fired)
+            if may_clip:
                 clips += _clip(now)
-            if self.spiking:
-                np.greater(now, self._level, spikes)
-                if self._reset == "zero":
+            if spiking:
+                greater(now, level, spikes)
+                if to_zero:
                     np.putmask(now, spikes, _ZERO)
-                elif self._reset == "subtract" and not self._late:
-                    np.subtract(now, self._level, now, where=spikes)
+                elif subtract:
+                    np.subtract(now, level, now, where=spikes)
             before, fired = now, spikes
         return clips
 
@@ -109,6 +118,13 @@ def _flat(field: Field) -> Floats:
     """One value for all neurons, or [neurons]."""
     values = np.asarray(field, np.float64)
     return values.reshape(-1) if values.ndim else values
+
+
+def _spread(field: Floats, steps: Floats) -> Floats:
+    """A field over one step's [B, neurons], which is quicker at every step than a scalar; not worth it for one."""
+    if len(steps) == 1:
+        return field
+    return np.broadcast_to(field, steps.shape[1:]).copy()
 
 
 def _wrap(u: Floats) -> int:
