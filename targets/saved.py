@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cortexcore.errors import BundleError, GraphError
-from cortexcore.export.network import Conv1d, IntegerNetwork, Operation
+from cortexcore.export.network import Convolution, Field, IntegerNetwork, Operation
 
 FILE = "network.nir"
 
@@ -23,8 +23,10 @@ def network_sha256(network: IntegerNetwork) -> str:
     for port in network.inputs:
         add(port.name, port.shape, port.low, port.high)
     for p in network.populations:
-        add(p.name, p.shape, p.du, p.dv, p.vth, p.bias_exp, p.reset, p.reset_delay, p.bias.shape)
-        digest.update(np.ascontiguousarray(p.bias, "<i4").tobytes())
+        fields = [p.du, p.dv, p.vth]
+        add(p.name, p.shape, *map(_said, fields), p.bias_exp, p.reset, p.reset_delay, p.bias.shape)
+        for values in (*(x for x in fields if isinstance(x, np.ndarray)), p.bias):
+            digest.update(np.ascontiguousarray(values, "<i4").tobytes())
         for s in p.synapses:
             add(s.name, s.source, s.recurrent, *_operation_fields(s.operation))
             digest.update(np.ascontiguousarray(s.operation.weight, "<i4").tobytes())
@@ -51,8 +53,15 @@ def load_network(folder: Path) -> IntegerNetwork:
         raise BundleError(f"the artifact in '{folder}' is damaged: {error}") from error
 
 
+def _said(field: Field | None) -> object:
+    """A field as the digest spells it: a number itself, and of an array its shape, whose values follow as bytes."""
+    if isinstance(field, np.ndarray):
+        return ("per neuron", field.shape)
+    return None if field is None else int(field)
+
+
 def _operation_fields(operation: Operation) -> tuple[object, ...]:
     shape = (type(operation).__name__, operation.weight_exp, operation.weight.shape)
-    if isinstance(operation, Conv1d):
+    if isinstance(operation, Convolution):
         return (*shape, operation.stride, operation.padding, operation.dilation, operation.groups)
     return shape

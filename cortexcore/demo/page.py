@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cortexcore.demo import figures
 from cortexcore.demo.session import Session
-from cortexcore.export.network import Conv1d, IntegerNetwork, Population
+from cortexcore.export.network import Convolution, IntegerNetwork, Population
 from cortexcore.export.report.html import Fact, Section, facts, figure_svg, page, percent, table
 from cortexcore.runtime.bundle import Bundle
 from cortexcore.targets.base import Result
@@ -131,7 +131,7 @@ def _model(found: Findings) -> Section:
 
 def _population_row(network: IntegerNetwork, population: Population, spikes: NDArray[Any] | None) -> dict[str, Any]:
     inputs = ", ".join(
-        f"{'conv' if isinstance(s.operation, Conv1d) else 'dense'} of {s.source}" for s in population.synapses
+        f"{'conv' if isinstance(s.operation, Convolution) else 'dense'} of {s.source}" for s in population.synapses
     )
     weights = sum(s.operation.weight.size for s in population.synapses)
     per_neuron = None if spikes is None else float(spikes.sum(axis=0).mean())
@@ -141,7 +141,7 @@ def _population_row(network: IntegerNetwork, population: Population, spikes: NDA
         "reads": inputs,
         "neurons": int(np.prod(population.shape)),
         "weights": weights,
-        "kind": "LI readout" if population.vth is None else "LIF" if population.du == 4095 else "CUBA-LIF",
+        "kind": "LI readout" if population.vth is None else "LIF" if not population.has_current else "CUBA-LIF",
         "spikes per neuron and beat": per_neuron,
         "neurons active": active or "–",
     }

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.export.integer import Array, Trace
-from cortexcore.export.network import DECAY_ONE, Conv1d, IntegerNetwork, Operation, Population
+from cortexcore.export.network import DECAY_ONE, Convolution, IntegerNetwork, Operation, Population
 from cortexcore.targets.profile import Figure
 
 Counts = NDArray[np.int64]
@@ -83,7 +83,7 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
     return LayerOperations(
         name=p.name,
         neurons=p.size,
-        convolution=any(isinstance(s.operation, Conv1d) for s in p.synapses),
+        convolution=any(isinstance(s.operation, Convolution) for s in p.synapses),
         connections=connections,
         stored=stored,
         macs=macs,
@@ -91,27 +91,30 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         events=events,
         active=np.count_nonzero(trace.u[p.name].reshape(steps, batch, -1), axis=2),
         spikes=fired.reshape(steps, batch, -1).sum(axis=2, dtype=np.int64),
-        states=p.size * (1 if p.du == DECAY_ONE - 1 else 2),
+        states=p.size + int(np.count_nonzero(np.broadcast_to(p.du, p.shape) != DECAY_ONE - 1)),
     )
 
 
 def fan_out(operation: Operation, source_shape: tuple[int, ...]) -> tuple[Counts, Counts]:
     """Per source value, flattened: how many weights it meets, and how many of them are not zero."""
     weight = operation.weight
-    if not isinstance(operation, Conv1d):
+    if not isinstance(operation, Convolution):
         return np.full(weight.shape[1], len(weight), np.int64), np.count_nonzero(weight, axis=0).astype(np.int64)
-    out, per_group, kernel = weight.shape
-    channels, length = source_shape
-    reach = operation.dilation * (kernel - 1) + 1
-    positions = np.arange((length + 2 * operation.padding - reach) // operation.stride + 1)
-    grouped = weight.reshape(operation.groups, out // operation.groups, per_group, kernel)
-    nonzero = np.count_nonzero(grouped, axis=1).reshape(channels, kernel)
-    dense, effective = (np.zeros((channels, length), np.int64) for _ in range(2))
-    for k in range(kernel):
-        samples = positions * operation.stride + k * operation.dilation - operation.padding
-        samples = samples[(samples >= 0) & (samples < length)]
-        dense[:, samples] += out // operation.groups
-        effective[:, samples] += nonzero[:, k : k + 1]
+    window, sizes = operation.window, source_shape[1:]
+    out, per_group, *kernel = weight.shape
+    each = out // operation.groups
+    nonzero = np.count_nonzero(weight.reshape(operation.groups, each, per_group, *kernel), axis=1)
+    nonzero = nonzero.reshape(operation.groups * per_group, *kernel)
+    dense, effective = (np.zeros(source_shape, np.int64) for _ in range(2))
+    for tap in np.ndindex(*kernel):
+        met = []
+        for axis, (n, size) in enumerate(zip(window.positions(sizes), sizes, strict=True)):
+            offset = tap[axis] * window.dilation[axis] - window.padding[axis]
+            samples = np.arange(n) * window.stride[axis] + offset
+            met.append(samples[(samples >= 0) & (samples < size)])
+        place = (slice(None), *np.ix_(*met))
+        dense[place] += each
+        effective[place] += nonzero[(slice(None), *tap)].reshape(-1, *(1 for _ in sizes))
     return dense.reshape(-1), effective.reshape(-1)
 
 

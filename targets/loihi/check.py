@@ -6,6 +6,8 @@ Sources: Lava 0.10, ``proc/lif/models.py`` (bit widths), ``proc/dense/models.py`
 
 from __future__ import annotations
 
+import numpy as np
+
 from cortexcore.export.network import DECAY_ONE, Int, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 
@@ -50,10 +52,19 @@ def message_bits(low: int, high: int) -> int:
 def _neuron(p: Population) -> list[Problem]:
     """What the integer network allows, but Lava's LIF does not."""
     rules = [
-        (p.dv < DECAY_ONE, f"dv is {p.dv}", f"dv has 12 bits, use at most {DECAY_ONE - 1}"),
+        (
+            p.uniform,
+            "du, dv or vth differ between its neurons, and Lava's LIF has one of each",
+            "give all its neurons the same, split the layer, or use the target 'onnx'",
+        ),
+        (
+            bool(np.all(np.asarray(p.dv) < DECAY_ONE)),
+            f"dv is {np.max(p.dv)}",
+            f"dv has 12 bits, use at most {DECAY_ONE - 1}",
+        ),
         (
             p.vth is None or p.reset == "zero",
-            "reset 'subtract' is not a hardware LIF of Loihi",
+            f"reset '{p.reset}' is not a hardware LIF of Loihi",
             "train with reset 'zero', or use the target 'onnx'",
         ),
     ]

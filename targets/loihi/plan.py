@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +23,14 @@ from numpy.typing import NDArray
 from cortexcore.errors import GraphError
 from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer import Array, apply
-from cortexcore.export.network import THRESHOLD_LIMIT, THRESHOLD_SHIFT, Conv1d, IntegerNetwork, Population, Synapses
+from cortexcore.export.network import (
+    THRESHOLD_LIMIT,
+    THRESHOLD_SHIFT,
+    Convolution,
+    IntegerNetwork,
+    Population,
+    Synapses,
+)
 from cortexcore.targets.base import Result
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.loihi.check import depths, message_bits, sign_mode
@@ -64,9 +72,9 @@ def lower(network: IntegerNetwork) -> Lowered:
     arrays: dict[str, NDArray[np.int32]] = {}
     populations, connections = [], []
     for p in network.populations:
-        vth = THRESHOLD_LIMIT if p.vth is None else p.vth
+        vth = THRESHOLD_LIMIT if p.vth is None else int(p.vth)
         arrays[f"bias/{p.name}"] = np.broadcast_to(p.bias, p.shape).reshape(-1).astype(np.int32)
-        scalars = {"du": p.du, "dv": p.dv, "vth": vth, "bias_exp": p.bias_exp, "depth": depth[p.name]}
+        scalars = {"du": int(p.du), "dv": int(p.dv), "vth": vth, "bias_exp": p.bias_exp, "depth": depth[p.name]}
         populations.append({"name": p.name, "neurons": p.size, **scalars})
         for i, s in enumerate(p.synapses):
             connections.append(_connection(network, p, s, f"{p.name}/{i}", depth, arrays))
@@ -84,8 +92,8 @@ def _connection(
     shape = network.shape_of(s.source)
     sources = int(np.prod(shape))
     key = f"weight/{name}"
-    if isinstance(s.operation, Conv1d):
-        arrays[f"{key}/data"], arrays[f"{key}/indices"], arrays[f"{key}/indptr"] = unroll(s.operation, shape[1])
+    if isinstance(s.operation, Convolution):
+        arrays[f"{key}/data"], arrays[f"{key}/indices"], arrays[f"{key}/indptr"] = unroll(s.operation, shape[1:])
     else:
         arrays[key] = s.operation.weight.astype(np.int32)
     branch = None
@@ -93,7 +101,7 @@ def _connection(
         branch = f"{s.source}@{depth[p.name]}{'+1' if s.recurrent else ''}"
     return {
         "name": name,
-        "kind": "sparse" if isinstance(s.operation, Conv1d) else "dense",
+        "kind": "sparse" if isinstance(s.operation, Convolution) else "dense",
         "shape": [p.size, sources],
         "weight_exp": s.operation.weight_exp,
         "sign_mode": sign_mode(s.operation.weight),
@@ -105,19 +113,32 @@ def _connection(
     }
 
 
-def unroll(op: Conv1d, length: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """A convolution as a sparse matrix [out·positions, in·length] in CSR form: data, indices, indptr."""
-    out, per_group, kernel = op.weight.shape
-    positions = (length + 2 * op.padding - op.dilation * (kernel - 1) - 1) // op.stride + 1
-    o, p, c, k = np.ogrid[:out, :positions, :per_group, :kernel]
-    channel = o // (out // op.groups) * per_group + c
-    sample = p * op.stride + k * op.dilation - op.padding
-    weight = np.broadcast_to(op.weight[:, None], (out, positions, per_group, kernel))
-    kept = (sample >= 0) & (sample < length) & (weight != 0)
-    column = np.broadcast_to(channel * length + sample, kept.shape)
-    counts = kept.reshape(out * positions, -1).sum(axis=1)
+def unroll(op: Convolution, sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """A convolution over axes of ``sizes`` as a sparse matrix [out·positions, in·sizes] in CSR form.
+
+    Returns:
+        data, indices, indptr; the rows in C order of (out, *positions), the columns of (in, *sizes).
+    """
+    window = op.window
+    out, per_group, *kernel = op.weight.shape
+    positions = window.positions(sizes)
+    axes = len(sizes)
+    grid = np.ogrid[tuple(slice(n) for n in (out, *positions, per_group, *kernel))]
+    o, c = grid[0], grid[1 + axes]
+    column = o // (out // op.groups) * per_group + c
+    kept = np.ones((1,) * (2 + 2 * axes), np.bool_)
+    for axis, size in enumerate(sizes):
+        tap = grid[2 + axes + axis] * window.dilation[axis]
+        sample = grid[1 + axis] * window.stride[axis] + tap - window.padding[axis]
+        kept = kept & (sample >= 0) & (sample < size)
+        column = column * size + sample
+    weight = op.weight.reshape(out, *(1,) * axes, per_group, *kernel)
+    full = (out, *positions, per_group, *kernel)
+    kept = np.broadcast_to(kept & (weight != 0), full)
+    counts = kept.reshape(out * math.prod(positions), -1).sum(axis=1)
     indptr = np.concatenate([[0], np.cumsum(counts)])
-    return weight[kept].astype(np.int32), column[kept].astype(np.int32), indptr.astype(np.int32)
+    data, indices = (np.broadcast_to(x, full)[kept].astype(np.int32) for x in (weight, column))
+    return data, indices, indptr.astype(np.int32)
 
 
 def plan_run(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cortexcore.export.bounds import sent_ranges
-from cortexcore.export.network import THRESHOLD_SHIFT, IntegerNetwork, Population, Synapses
+from cortexcore.export.integer_currents import FLOAT64_EXACT, WRAP
+from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import guards, largest_sum
-from cortexcore.targets.onnx.exact import FLOAT64_EXACT, INT32_SAFE, INT64_LIMIT, WRAP, digit_bits
+from cortexcore.targets.onnx.exact import INT32_SAFE, digit_bits
 
 
 def check(network: IntegerNetwork) -> CheckReport:
@@ -31,9 +32,9 @@ def _synapses(network: IntegerNetwork, s: Synapses, ports: set[str]) -> list[Pro
     if digit_bits(s.operation) == 0:
         problems.append(Problem(s.name, "its weights add up to more than float32 holds", "split the layer in two"))
     largest = largest_sum(s.operation, sent_ranges(network)[s.source])
-    shifted = largest * 2.0 ** (s.operation.weight_exp + THRESHOLD_SHIFT)
-    if largest > FLOAT64_EXACT or shifted >= INT64_LIMIT:
-        problems.append(Problem(s.name, f"its sums reach {largest}", "narrow the input's range or lower weight_exp"))
+    if largest > FLOAT64_EXACT:
+        remedy = "narrow the input's range or split the layer"
+        problems.append(Problem(s.name, f"its sums reach {largest}, beyond 2^53", remedy))
     if s.recurrent and s.source in ports:
         problems.append(Problem(s.name, "a recurrent connection reads an input", "send that input one step later"))
     return problems

@@ -5,26 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.export.integer_currents import FLOAT32_EXACT, common_factor
 from cortexcore.export.network import Operation
 from cortexcore.targets.bounds import largest_sum
 
-FLOAT32_EXACT = 2**24
-FLOAT64_EXACT = 2**53
-"""Integers up to these magnitudes are whole in float32 and float64."""
 INT32_SAFE = 2**30
 """Currents up to this add up in int32, with room for u and bias."""
-INT64_LIMIT = 2**63
-"""Shifted sums below this fit int64, and are whole numbers in float64, since a shift keeps the mantissa."""
-WRAP = 2**24
-"""u repeats after this much."""
 
 
 def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.int16], int]:
     """(w / 2^k, k): the weights without their common factor 2^k, as int8 wherever they fit."""
-    weight = operation.weight.astype(np.int64)
-    common = int(np.bitwise_or.reduce(np.abs(weight), axis=None)) if weight.size else 0
-    k = (common & -common).bit_length() - 1 if common else 0
-    small = weight >> k
+    k = common_factor(operation.weight).bit_length() - 1
+    small = operation.weight >> k
     fits = small.min(initial=0) >= -128 and small.max(initial=0) <= 127
     return (small.astype(np.int8) if fits else small.astype(np.int16)), k
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cortexcore.export.integer import shift
-from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Population
+from cortexcore.export.integer_currents import shift
+from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
 from cortexcore.targets.bounds import Guards
 from cortexcore.targets.onnx.build import Build
 
@@ -30,11 +31,6 @@ class States:
         return self.spikes or self.v
 
 
-def keeps_current(p: Population) -> bool:
-    """Whether u outlives a step; with du = 4095 it is the step's own current."""
-    return p.du != DECAY_ONE - 1
-
-
 def delays_reset(p: Population) -> bool:
     """Whether the step before's spikes enter the sum."""
     return p.vth is not None and p.reset == "subtract" and p.reset_delay
@@ -44,7 +40,7 @@ def emit_current_state(b: Build, p: Population, needed: Guards, drive: str, befo
     """u from the drive Σ a·2^6 (int32) and, where u outlives a step, u of the step before."""
     total = drive
     if before is not None:
-        total = b.node("Add", [drive, _emit_decay(b, before, DECAY_ONE - p.du - 1)])
+        total = b.node("Add", [drive, _emit_decay(b, before, DECAY_ONE - 1 - per_neuron(p.du))])
     if not needed.may_wrap:
         return total
     limit = b.constant(np.array(STATE_LIMIT + 1, np.int32))
@@ -61,10 +57,10 @@ def emit_push(b: Build, p: Population, u: str) -> str:
 def emit_voltage(b: Build, p: Population, needed: Guards, push: str, before: States) -> States:
     """v and spikes from the push u + bias and the states of the step before."""
     v = push
-    if p.dv < DECAY_ONE:
-        v = b.node("Add", [_emit_decay(b, before.v, DECAY_ONE - p.dv), push])
-    threshold = 0 if p.vth is None else p.vth << THRESHOLD_SHIFT
-    level, zero = b.constant(np.array(threshold, np.int32)), b.constant(np.array(0, np.int32))
+    if np.any(per_neuron(p.dv) != DECAY_ONE):
+        v = b.node("Add", [_emit_decay(b, before.v, DECAY_ONE - per_neuron(p.dv)), push])
+    threshold = per_neuron(0 if p.vth is None else p.vth) << THRESHOLD_SHIFT
+    level, zero = b.constant(threshold.astype(np.int32)), b.constant(np.array(0, np.int32))
     if delays_reset(p) and before.spikes is not None:
         v = b.node("Sub", [v, b.node("Where", [before.spikes, level, zero])])
     if needed.may_clip:
@@ -74,14 +70,20 @@ def emit_voltage(b: Build, p: Population, needed: Guards, push: str, before: Sta
     spikes = b.node("Greater", [v, level])
     if p.reset == "zero":
         v = b.node("Where", [spikes, zero, v])
-    elif not p.reset_delay:
+    elif p.reset == "subtract" and not p.reset_delay:
         v = b.node("Where", [spikes, b.node("Sub", [v, level]), v])
     return States(v, spikes=spikes)
 
 
-def _emit_decay(b: Build, x: str, factor: int) -> str:
+def per_neuron(field: Field) -> NDArray[np.int64]:
+    """One value for all neurons, or [neurons]."""
+    values = np.asarray(field, np.int64)
+    return values.reshape(-1) if values.ndim else values
+
+
+def _emit_decay(b: Build, x: str, factor: NDArray[np.int64]) -> str:
     """tz(x·factor / 4096) of int32."""
-    if factor == DECAY_ONE:
+    if np.all(factor == DECAY_ONE):
         return x
-    scaled = b.node("Mul", [b.cast(x, "float64"), b.constant(np.array(factor / DECAY_ONE))])
+    scaled = b.node("Mul", [b.cast(x, "float64"), b.constant(np.asarray(factor / DECAY_ONE))])
     return b.cast(scaled, "int32")

@@ -17,7 +17,6 @@ from cortexcore.targets.onnx.neuron import (
     emit_current_state,
     emit_push,
     emit_voltage,
-    keeps_current,
 )
 from cortexcore.targets.onnx.synapses import Lead, emit_current
 
@@ -29,7 +28,7 @@ def state_slots(network: IntegerNetwork) -> list[Slot]:
     """Every state that outlives a step."""
     slots: list[Slot] = []
     for p in network.populations:
-        if keeps_current(p):
+        if p.has_current:
             slots.append(("u", p.name, "int32", p.size))
         slots.append(("v", p.name, "int32", p.size))
         if p.vth is not None and (delays_reset(p) or _read_back(network, p.name)):

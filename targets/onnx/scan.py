@@ -10,7 +10,7 @@ import numpy as np
 from cortexcore.export.network import IntegerNetwork, Population
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.onnx.build import Build, value
-from cortexcore.targets.onnx.neuron import States, emit_current_state, emit_push, emit_voltage, keeps_current
+from cortexcore.targets.onnx.neuron import States, emit_current_state, emit_push, emit_voltage
 from cortexcore.targets.onnx.population import Slot, emit_drive, emit_neurons, slot_of, state_slots, states_from
 from cortexcore.targets.onnx.synapses import Lead
 
@@ -29,7 +29,7 @@ def emit_group(
         needed = guards(network, p)
         outer = tuple(s for s in p.synapses if s.source not in inside)
         drive = emit_drive(b, network, p, outer, sent, {}, lead)
-        if len(outer) == len(p.synapses) and not keeps_current(p):
+        if len(outer) == len(p.synapses) and not p.has_current:
             currents[p.name] = emit_current_state(b, p, needed, drive, None)
             drive = pushes[p.name] = emit_push(b, p, currents[p.name])
         scanned.append(drive)

@@ -7,15 +7,17 @@ together again in float64. Only the current modulo 2^18 can matter, since u wrap
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from cortexcore.export.bounds import sent_ranges
-from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Dense, IntegerNetwork, Synapses
+from cortexcore.export.integer_currents import FLOAT32_EXACT, WRAP
+from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Conv2d, Dense, IntegerNetwork, Synapses
 from cortexcore.targets.bounds import largest_sum
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import FLOAT32_EXACT, WRAP, digit_bits, stored_weight
+from cortexcore.targets.onnx.exact import digit_bits, stored_weight
 
 
 @dataclass(frozen=True)
@@ -86,26 +88,23 @@ def _emit_sum(b: Build, network: IntegerNetwork, synapses: Synapses, source: str
         case Dense():
             stored = b.constant(np.ascontiguousarray(weight.T), f"weight/{synapses.name}")
             return b.node("MatMul", [source, b.cast(stored, "float32")])
-        case Conv1d():
+        case Conv1d() | Conv2d():
+            window, source_shape = operation.window, network.shape_of(synapses.source)
             stored = b.constant(weight, f"weight/{synapses.name}")
-            shape = b.constant(np.array([-1, *network.shape_of(synapses.source)]))
+            shape = b.constant(np.array([-1, *source_shape]))
             y = b.node(
                 "Conv",
                 [b.node("Reshape", [source, shape]), b.cast(stored, "float32")],
-                kernel_shape=[weight.shape[2]],
-                strides=[operation.stride],
-                pads=[operation.padding, operation.padding],
-                dilations=[operation.dilation],
+                kernel_shape=list(window.kernel),
+                strides=list(window.stride),
+                pads=[*window.padding, *window.padding],
+                dilations=list(window.dilation),
                 group=operation.groups,
             )
             flat = b.node("Flatten", [y], axis=1)
             if lead.axes == 1:
                 return flat
-            neurons = b.constant(np.array([len(weight) * _positions(operation, network.shape_of(synapses.source)[1])]))
+            neurons = b.constant(np.array([len(weight) * math.prod(window.positions(source_shape[1:]))]))
             return b.node("Reshape", [flat, b.node("Concat", [lead.sizes, neurons], axis=0)])
         case _:
             raise TypeError(f"no ONNX for the operation {type(operation).__name__}")
-
-
-def _positions(op: Conv1d, length: int) -> int:
-    return (length + 2 * op.padding - op.dilation * (op.weight.shape[2] - 1) - 1) // op.stride + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,7 +12,7 @@ import numpy as np
 from cortexcore.errors import BundleError, GraphError
 from cortexcore.export import reference
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import Affine, Conv1d, Linear, Node
+from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Layer, Linear, Node, SumPool2d
 from cortexcore.targets.base import Arrays, CheckReport, Result, Stepper
 from cortexcore.targets.energy.host import host_energy
 from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
@@ -73,14 +74,14 @@ class ReferenceTarget:
 
     def profile(self, artifact: ReferenceArtifact, inputs: Arrays) -> Profile:
         """Latency measured; spikes counted in the float trace, every multiplication counted, zeros included."""
-        graph = artifact.graph
+        graph = artifact.graph.flat
         trace = reference.run(graph, inputs)
         steps, batch = next(iter(trace.outputs.values())).shape[:2]
         once = first_inference(inputs)
         measured = measure(lambda: reference.run(graph, once))
         machine = f"{cpu_name()}, NumPy float64, its BLAS's threads"
         conditions = f"mean over {batch} inferences of {steps} steps"
-        macs = sum(dense_macs(node) for node in graph.nodes.values()) * steps
+        macs = sum(dense_macs(node, graph.shapes[name]) for name, node in graph.nodes.items()) * steps
         updates = sum(values[0, 0].size for values in trace.v.values()) * steps
         states = sum(v[0, 0].size for states in (trace.v, trace.u) for v in states.values())
         spikes = sum(float(np.sum(values, dtype=np.int64)) for values in trace.spikes.values()) / batch
@@ -88,7 +89,7 @@ class ReferenceTarget:
             name: {"spikes": _counted(float(np.sum(values, dtype=np.int64)) / batch, "spikes", conditions)}
             for name, values in trace.spikes.items()
         }
-        weights = sum(8 * node.weight.size for node in graph.nodes.values() if isinstance(node, _WEIGHTED))
+        weights = sum(8 * node.weight.size for node in graph.nodes.values() if isinstance(node, Layer))
         return Profile(
             target=self.name,
             conditions=f"{machine}; operations over {batch} inferences of {steps} steps",
@@ -107,16 +108,18 @@ class ReferenceTarget:
         )
 
 
-_WEIGHTED = (Linear, Affine, Conv1d)
+def dense_macs(node: Node, sent: tuple[int, ...]) -> int:
+    """Multiply-accumulates of one step of a node that sends the shape ``sent``; padding counts, since it is multiplied.
 
-
-def dense_macs(node: Node) -> int:
-    """Multiply-accumulates of one step of a node; padding counts, since it is multiplied."""
+    A pool is a convolution with ones: each value that it sends sums one window.
+    """
     match node:
         case Linear() | Affine():
             return int(node.weight.size)
-        case Conv1d():
-            return int(node.weight.size) * node.output_length
+        case Conv1d() | Conv2d():
+            return int(node.weight.size) * math.prod(node.output_size)
+        case SumPool2d() | AvgPool2d():
+            return math.prod(node.kernel) * math.prod(sent)
         case _:
             return 0
 

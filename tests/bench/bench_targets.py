@@ -27,7 +27,7 @@ from cortexcore.targets.energy.latency import cpu_name
 from cortexcore.targets.registry import get_target
 
 SIZES, STEPS, BETA = (2500, 256, 128, 2), 100, 0.9
-LAVA_BATCH = 2
+LAVA_BATCH = 1
 SHIFT = -3
 
 

@@ -135,7 +135,7 @@ def test_an_unrolled_convolution_is_the_convolution(stride, padding, dilation, g
     rng = np.random.default_rng(0)
     weight = (rng.integers(-2, 3, (4, 4 // groups, 3)) * 2).astype(np.int32)
     op = Conv1d(weight, 0, stride, padding, dilation, groups)
-    data, indices, indptr = unroll(op, 11)
+    data, indices, indptr = unroll(op, (11,))
     dense = np.zeros((len(indptr) - 1, 44), np.int64)
     for row in range(len(dense)):
         dense[row, indices[indptr[row] : indptr[row + 1]]] = data[indptr[row] : indptr[row + 1]]

@@ -148,10 +148,10 @@ def test_what_it_cannot_take_is_refused_with_reason_and_remedy():
     assert "a recurrent connection reads an input" in target.check(late).problems[0].reason
     clash = replace(small(), outputs=(OutputPort("v/p", "p"),))
     assert "rename the output" in target.check(clash).problems[0].remedy
-    wide = single(Dense(np.full((1, 2000), 254, np.int32), 7), InputPort("x", (2000,), 0, 2**31), (1,))
+    wide = single(Dense(np.full((1, 16_000), 254, np.int32), 2), InputPort("x", (16_000,), 0, 2**31), (1,))
     assert target.check(wide).ok
-    wide = single(Dense(np.full((1, 2100), 254, np.int32), 7), InputPort("x", (2100,), 0, 2**31), (1,))
-    assert target.check(wide).problems[0].reason == f"its sums reach {2100 * 254 * 2**31}"
+    wide = single(Dense(np.full((1, 17_000), 254, np.int32)), InputPort("x", (17_000,), 0, 2**31), (1,))
+    assert target.check(wide).problems[0].reason == f"its sums reach {17_000 * 254 * 2**31}, beyond 2^53"
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1000])
