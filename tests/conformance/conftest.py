@@ -11,6 +11,7 @@ import pytest
 
 from cortexcore.export.network import (
     Conv1d,
+    Conv2d,
     Dense,
     InputPort,
     IntegerNetwork,
@@ -54,6 +55,7 @@ def network(ports: list[InputPort], populations: list[Population], *outputs: tup
 
 GRADED = InputPort("x", (12,), -127, 127)
 WINDOW = InputPort("window", (2, 30), -127, 127)
+IMAGE = InputPort("image", (2, 9, 7), -127, 127)
 RHYTHM = InputPort("rhythm", (6,), -127, 127)
 SPIKES = InputPort("x", (12,), 0, 1)
 
@@ -219,6 +221,66 @@ def wraps_often(z: Zoo) -> IntegerNetwork:
     return network([wide, InputPort("v", (2, 13), -(2**27), 2**27)], p, ("y", "a"), ("r", "r"))
 
 
+def conv2d(z: Zoo) -> IntegerNetwork:
+    """Strides and padding that differ between the axes, then groups, and a kernel as large as its image."""
+    first = Conv2d(z.weights(4, 2, 3, 2), -3, stride=(2, 1), padding=(1, 2))
+    p = [
+        z.population("c1", (4, 5, 10), ("image", first), bias=90),
+        z.population("c2", (6, 4, 4), ("c1", Conv2d(z.weights(6, 2, 2, 4), 0, stride=(1, 2), groups=2))),
+        z.population("c3", (3, 1, 1), ("c2", Conv2d(z.weights(3, 6, 4, 4)))),
+        z.population("d", (5,), ("c3", Dense(z.weights(5, 3), 1)), bias=900, bias_exp=3),
+    ]
+    return network([IMAGE], p, ("y", "d"))
+
+
+def conv2d_dilated(z: Zoo) -> IntegerNetwork:
+    """Dilation beyond the padding, one group per channel, and a part that reads the same image flat."""
+    deep = Conv2d(z.weights(6, 1, 3, 2), -2, stride=(3, 2), padding=(2, 1), dilation=(2, 3), groups=2)
+    p = [
+        z.population("c", (6, 3, 3), ("image", deep), du=1200, dv=90),
+        z.population("f", (6, 3, 3), ("image", Dense(z.weights(54, 126), -4))),
+        z.population("r", (4,), ("c", Dense(z.weights(4, 54))), ("f", Dense(z.weights(4, 54))), vth=None, dv=500),
+    ]
+    return network([IMAGE], p, ("y", "r"), ("f", "f"))
+
+
+def per_neuron(z: Zoo) -> IntegerNetwork:
+    """Decays and thresholds of each neuron's own, of dense and convolved layers, some without current or leak."""
+
+    def each(shape: tuple[int, ...], *values: int) -> np.ndarray:
+        return z.rng.choice(values, shape).astype(np.int32)
+
+    c, r = (4, 5, 10), (3,)
+    first = Conv2d(z.weights(4, 2, 3, 2), -3, stride=(2, 1), padding=(1, 2))
+    p = [
+        z.population("c", c, ("image", first), du=each(c, 4095, 900), dv=each(c, 0, 400, 4096), vth=each(c, 300, 2000)),
+        z.population("a", (9,), ("c", Dense(z.weights(9, 200))), vth=each((9,), 100, 900, 3000), reset="subtract"),
+        z.population(
+            "b",
+            (8,),
+            ("a", Dense(z.weights(8, 9))),
+            dv=each((8,), 30, 600),
+            vth=each((8,), 200, 500),
+            reset="subtract",
+            reset_delay=True,
+        ),
+        z.population("r", r, ("b", Dense(z.weights(3, 8))), du=each(r, 0, 100, 4095), dv=each(r, 0, 900), vth=None),
+    ]
+    return network([IMAGE], p, ("y", "r"))
+
+
+def no_reset(z: Zoo) -> IntegerNetwork:
+    """Neurons that keep their membrane when they fire, with current and without, and one of them in a loop."""
+    loop = Synapses("loop", "b", Dense(z.weights(9, 9)), recurrent=True)
+    b = z.population("b", (9,), ("a", Dense(z.weights(9, 20))), reset="none", du=800, vth=900)
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12))), reset="none"),
+        replace(b, synapses=(*b.synapses, loop)),
+        z.population("c", (6,), ("b", Dense(z.weights(6, 9))), reset="none", dv=4096, vth=100),
+    ]
+    return network([GRADED], p, ("y", "c"))
+
+
 ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
     f.__name__: f
     for f in (
@@ -241,6 +303,10 @@ ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
         late_input,
         wraps_once,
         wraps_often,
+        conv2d,
+        conv2d_dilated,
+        per_neuron,
+        no_reset,
     )
 }
 
