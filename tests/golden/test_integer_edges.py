@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cortexcore.errors import DataError
 from cortexcore.export import integer
 from cortexcore.export.bounds import bounds
 from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
@@ -79,3 +80,53 @@ def test_the_bound_behind_a_readout_is_that_of_its_membrane() -> None:
     network = alone(replace(NEURON, vth=None), 0, 2)
     network = replace(network, populations=(*network.populations, behind))
     assert bounds(network)["m"].sums == {"b": 2 * (2**23 - 1)} and not bounds(network)["m"].holds
+
+
+def test_one_neuron_by_hand() -> None:
+    """w·s = 100, vth = 150: v = 6400, then 6400·3072/4096 + 6400 = 11200 > 9600 fires, then again 6400."""
+    population = Population(
+        "n", (1,), (Synapses("w", "x", Dense(np.array([[100]], np.int32))),), 4095, 1024, 150, np.array(0, np.int32)
+    )
+    network = IntegerNetwork((InputPort("x", (1,), 0, 1),), (population,), (OutputPort("y", "n"),), 1e-3)
+    trace = integer.run(network, {"x": np.ones((3, 1, 1), int)})
+    assert trace.u["n"][:, 0, 0].tolist() == [6400, 6400, 6400]
+    assert trace.v["n"][:, 0, 0].tolist() == [6400, 0, 6400]
+    assert trace.spikes["n"][:, 0, 0].tolist() == [0, 1, 0]
+
+
+def test_a_bound_is_reached() -> None:
+    """The static bound is tight where the worst input exists: Σ|w|·127 on a dense layer without leak memory."""
+    weight = np.array([[100, -100]], np.int32)
+    population = Population("n", (1,), (Synapses("w", "x", Dense(weight)),), 4095, 4095, None, np.array(0, np.int32))
+    network = IntegerNetwork((InputPort("x", (2,), -127, 127),), (population,), (OutputPort("y", "n"),), 1e-3)
+    found = bounds(network)["n"]
+    trace = integer.run(network, {"x": np.array([[[127, -127]]])})
+    assert trace.u["n"].max() == found.u[1] == 200 * 127 * 64
+    assert found.sums == {"w": 200 * 127}
+
+
+def test_a_bound_beyond_24_bits_does_not_hold() -> None:
+    weight = np.full((1, 600), 254, np.int32)
+    population = Population("n", (1,), (Synapses("w", "x", Dense(weight)),), 4095, 100, None, np.array(0, np.int32))
+    network = IntegerNetwork((InputPort("x", (600,), -127, 127),), (population,), (OutputPort("y", "n"),), 1e-3)
+    assert bounds(network)["n"].sums == {"w": 600 * 254 * 127}
+    assert not bounds(network)["n"].holds
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({}, "inputs are"),
+        ({"x": np.zeros((1, 1, 3))}, "shape"),
+        ({"x": np.zeros((0, 1, 2))}, "empty"),
+        ({"x": np.full((1, 1, 2), 0.5)}, "not integers"),
+        ({"x": np.full((1, 1, 2), np.nan)}, "not integers"),
+        ({"x": np.full((1, 1, 2), 9)}, "the network takes"),
+    ],
+)
+def test_unfit_inputs_are_named(inputs: dict[str, np.ndarray], says: str) -> None:
+    weight = np.ones((1, 2), np.int32)
+    population = Population("n", (1,), (Synapses("w", "x", Dense(weight)),), 4095, 100, 5, np.array(0, np.int32))
+    network = IntegerNetwork((InputPort("x", (2,), -1, 1),), (population,), (OutputPort("y", "n"),), 1e-3)
+    with pytest.raises(DataError, match=says):
+        integer.run(network, inputs)
