@@ -1,93 +1,123 @@
 """NIR's HDF5 files as nested dicts, and back: bounded and whole, or one clear error.
 
-A file is somebody else's: nothing is loaded before its size is known, links that lead elsewhere are refused, and
-what is written appears under its name only when it is complete.
+A file is somebody else's. It is unpacked by a process of its own (:mod:`cortexcore.export.nir_io.walk`), whose time
+and memory are limited, since libhdf5 hangs or crashes on some damaged files; nothing is loaded before its size is
+known, and links that lead elsewhere are refused. What is written appears under its name only when it is complete.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from cortexcore.errors import DataError, GraphError
+from cortexcore.errors import DataError, GraphError, missing_package
 from cortexcore.export.files import replacing
+from cortexcore.export.nir_io.fields import Tree
 
 MAX_BYTES = 2**30
-"""Default limit of a file's size and of what its datasets unpack to."""
-MAX_OBJECTS = 200_000
-MAX_DEPTH = 16
+"""Default limit of a file's size and of what its datasets unpack to, 8 bytes a number."""
+SECONDS = 30
+"""Processor time to unpack a file; a gigabyte takes about 5 s."""
+PATIENCE = 4
+"""Times that as long on the clock, for a disk or a machine that is busy."""
+DTYPES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}
+"""Sizes in bytes of each kind of number that is kept."""
 
 
-def read_tree(path: Path, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], str]:
-    """The group ``node`` of a NIR file as nested dicts of arrays, strings and numbers, and the file's NIR version.
+def read_tree(path: Path, max_bytes: int = MAX_BYTES, seconds: int = SECONDS) -> tuple[Tree, str]:
+    """The group ``node`` of a NIR file, and the file's NIR version.
 
     Args:
         path: an HDF5 file as ``nir.write`` makes it.
         max_bytes: refuse a file that is larger, or whose datasets unpack to more.
+        seconds: refuse a file that takes more processor time to unpack.
 
     Raises:
         GraphError: the file is missing, larger than allowed, damaged, or no NIR file.
     """
-    import h5py
-
-    if not path.is_file():
-        raise GraphError(f"{path} does not exist or is not a file; give a .nir file")
+    if "\0" in str(path) or not path.is_file():
+        raise GraphError(f"{str(path)!r} does not exist or is not a file; give a .nir file")
     if path.stat().st_size > max_bytes:
         raise GraphError(f"{path} has {path.stat().st_size} bytes, more than the limit of {max_bytes} (max_bytes)")
+    with tempfile.TemporaryFile() as found:
+        said = _unpacked(path, max_bytes, seconds, found)
+        if "refused" in said:
+            raise GraphError(f"{path} {said['refused']}")
+        if "damaged" in said:
+            raise GraphError(f"{path} is damaged or no HDF5 file ({said['damaged']}); write it again with its tool")
+        found.seek(0)
+        version = _item(said["version"], found)
+        return _item(said["node"], found), version if isinstance(version, str) else "unknown"
+
+
+def _unpacked(path: Path, max_bytes: int, seconds: int, found: IO[bytes]) -> dict[str, Any]:
+    """Run the unpacking process; its arrays lie in ``found``, what they are is returned."""
+    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("walk.py"))]
+    request = json.dumps([_folders(), str(path.absolute()), max_bytes, seconds])
+    quiet = {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     try:
-        with h5py.File(path, "r") as file:
-            if not isinstance(file.get("node", getlink=True), h5py.HardLink) or not isinstance(
-                file["node"], h5py.Group
-            ):
-                raise GraphError(f"{path} is HDF5 but no NIR file: it has no group 'node'; write it with nir.write")
-            tree = _Reader(path, max_bytes).group(file["node"], 0)
-            version = _text(file["version"][()]) if "version" in file else "unknown"
-    except GraphError:
-        raise
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, UnicodeDecodeError, MemoryError) as error:
-        raise GraphError(f"{path} is damaged or no HDF5 file ({error}); write it again with its tool") from error
-    return tree, str(version)
+        done = subprocess.run(
+            [*command, request],
+            stdin=subprocess.DEVNULL,
+            stdout=found,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **quiet},
+            timeout=PATIENCE * seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise GraphError(
+            f"{path} could not be read in {error.timeout:.0f} s; it is damaged, or its disk hangs"
+        ) from None
+    except OSError as error:
+        raise GraphError(f"{path} cannot be unpacked, since '{sys.executable}' does not start ({error})") from error
+    length = found.seek(0, os.SEEK_END)
+    if done.returncode != 0 or length < 8:
+        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+        raise GraphError(
+            f"{path} is damaged: libhdf5 crashes on it or needs more than {seconds} s ({why[0]}); write it again with "
+            "its tool"
+        )
+    found.seek(length - 8)
+    size = int.from_bytes(found.read(8), "little")
+    found.seek(max(0, length - 8 - size))
+    return dict(json.loads(found.read(size)))
 
 
-class _Reader:
-    """Loads groups while counting what it has loaded."""
-
-    def __init__(self, path: Path, max_bytes: int) -> None:
-        self.path = path
-        self.bytes_left = max_bytes
-        self.objects_left = MAX_OBJECTS
-
-    def group(self, group: Any, depth: int) -> dict[str, Any]:
-        import h5py
-
-        if depth > MAX_DEPTH:
-            raise GraphError(f"{self.path} nests groups deeper than {MAX_DEPTH}: it is no NIR file, or damaged")
-        tree: dict[str, Any] = {}
-        for key in group:
-            self.objects_left -= 1
-            if self.objects_left < 0:
-                raise GraphError(f"{self.path} holds more than {MAX_OBJECTS} objects: it is damaged or not a network")
-            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-                raise GraphError(f"{self.path} links '{key}' to another place, which is not followed; store it inside")
-            item = group[key]
-            tree[key] = self.group(item, depth + 1) if isinstance(item, h5py.Group) else self.dataset(item, key)
-        return tree
-
-    def dataset(self, item: Any, key: str) -> Any:
-        import h5py
-
-        if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
-            raise GraphError(f"{self.path} keeps '{key}' outside the file, which is not read; store it inside")
-        self.bytes_left -= int(item.size or 0) * max(1, item.dtype.itemsize)
-        if self.bytes_left < 0:
-            raise GraphError(f"{self.path} unpacks to more than the allowed size (max_bytes) at '{key}'")
-        return _text(item[()])
+def _folders() -> list[str]:
+    """Where the unpacking process finds NumPy and h5py."""
+    specs = {name: importlib.util.find_spec(name) for name in ("h5py", "numpy")}
+    for name, spec in specs.items():
+        if spec is None or spec.origin is None:
+            raise missing_package(name, "all", "reading a NIR file")
+    return list(dict.fromkeys(str(Path(str(spec.origin)).parents[1]) for spec in specs.values() if spec))
 
 
-def _text(value: Any) -> Any:
-    return value.decode("utf8") if isinstance(value, bytes) else value
+def _item(said: Mapping[str, Any], found: IO[bytes]) -> Any:
+    """One item as :class:`walk.Walker` describes it; arrays are read in the order in which they were written."""
+    if "group" in said:
+        return {key: _item(item, found) for key, item in said["group"].items()}
+    if "text" in said:
+        return said["text"]
+    if "texts" in said:
+        return np.array(said["texts"], dtype=object).reshape(said["shape"])
+    if "array" not in said:
+        return None
+    dtype = np.dtype(str(said["array"]))
+    if dtype.itemsize not in DTYPES.get(dtype.kind, ()):
+        raise GraphError(f"holds numbers of the type {dtype}")
+    shape = tuple(said["shape"])
+    return np.frombuffer(found.read(math.prod(shape) * dtype.itemsize), dtype).reshape(shape)
 
 
 def write_whole(path: Path, nir_graph: Any) -> None:
@@ -103,12 +133,3 @@ def write_whole(path: Path, nir_graph: Any) -> None:
             nir.write(temporary, nir_graph)
         except OSError as error:
             raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
-
-
-def number(value: Any) -> float:
-    """A scalar dataset as a float; GraphError where it is no number."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-        return float(array.reshape(()))
-    except (TypeError, ValueError) as error:
-        raise GraphError(f"'{value}' is not a single number") from error

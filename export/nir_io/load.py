@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cortexcore.export.graph import Discretization, Graph
 from cortexcore.export.network import IntegerNetwork
+from cortexcore.export.nir_io.description import own_metadata
 from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree
-from cortexcore.export.nir_io.integer import parse_integer
-from cortexcore.export.nir_io.read import own_metadata, parse_graph
+from cortexcore.export.nir_io.integer_read import parse_integer
+from cortexcore.export.nir_io.read import parse_graph
 from cortexcore.export.nodes import Reset
 
 

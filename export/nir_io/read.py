@@ -6,9 +6,8 @@ them; what was assumed stands in the graph's ``metadata["assumed"]``, for the co
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +15,18 @@ import numpy as np
 
 from cortexcore.errors import GraphError
 from cortexcore.export.graph import Discretization, Graph
-from cortexcore.export.nir_io.hdf import MAX_BYTES, number, read_tree
-from cortexcore.export.nir_io.write import FORMAT_VERSION, KEY, regrouped
-from cortexcore.export.nodes import (
-    LI,
-    LIF,
-    Affine,
-    Conv1d,
-    CubaLIF,
-    Flatten,
-    Float,
-    Input,
-    Linear,
-    Node,
-    Output,
-    Reset,
-    Scale,
-)
-from cortexcore.export.shapes import infer_shapes
+from cortexcore.export.nir_io.description import described, own_metadata, within
+from cortexcore.export.nir_io.fields import Said, Tree, number
+from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree
+from cortexcore.export.nir_io.primitives import DEFAULTS, PARSERS, SPIKING, Unshaped, parse
+from cortexcore.export.nir_io.settle import Edges, settle
+from cortexcore.export.nodes import Node, Reset, Subgraph
+from cortexcore.export.subgraphs import MAX_DEPTH
 
-Tree = Mapping[str, Any]
+MAX_EDGES = 200_000
+MAX_VALUES = 2**28
+"""Numbers that one node may send in a step."""
+SUBGRAPH = "NIRGraph"
 
 
 def read_nir(
@@ -52,10 +43,11 @@ def read_nir(
         dt_s: time step in seconds, for a file that does not say it (``--dt``).
         reset: "zero", "subtract" or "none" for its spiking neurons (``--reset``).
         discretization: "euler" or "exponential" (``--discretization``).
-        max_bytes: refuse a larger file.
+        max_bytes: refuse a larger file, or one that unpacks to more.
 
     Returns:
-        the graph; ``metadata["assumed"]`` holds what came from the arguments, if anything did.
+        the graph; ``metadata["assumed"]`` holds what came from the arguments, and what NIR takes for fields that
+        an older file lacks (v_reset 0, w_in 1), if anything did.
 
     Raises:
         GraphError: the file is damaged, holds nodes without counterpart (all are named), lacks what the
@@ -77,60 +69,38 @@ def parse_graph(
     ours = own_metadata(tree, place)
     if ours is not None and ours.get("format") != "float":
         raise GraphError(f"{place} holds an integer network, not a float graph; read it with read_integer_nir")
-    groups = node_groups(tree, place)
-    spiking = sorted(name for name, group in groups.items() if group.get("type") in ("LIF", "CubaLIF"))
+    kinds = dict(_kinds(tree, place))
     given = {"dt_s": dt_s, "discretization": discretization, "reset": reset}
+    spiking = [name for name, group in kinds.items() if group["type"] in SPIKING]
+    said: Mapping[str, Any]
     if ours is None:
-        said: Mapping[str, Any] = given
         _require(given, bool(spiking), place)
-        extras: Mapping[str, Any] = {}
+        said, metadata = given, {"assumed": _assumed(given, kinds), "nir_version": version}
     else:
-        said, extras = ours, _own_nodes(ours, place)
-        _contradictions(given, ours, spiking, place)
-    edges = edges_of(tree, place)
-    nodes = _expanded(_parse_nodes(groups, extras, reset, place), edges, groups)
-    metadata: dict[str, Any] = dict(ours["metadata"]) if ours else {}
-    if ours is None:
-        metadata["assumed"] = {k: v for k, v in given.items() if v is not None and (k != "reset" or spiking)}
-        metadata["nir_version"] = version
+        said, metadata = ours, ours.get("metadata")
+        if not isinstance(metadata, dict):
+            raise GraphError(f"{place} lacks part of its metadata; write it again")
+    nodes, edges, problems, resets = _network(tree, "", ours, reset, place)
+    if problems:
+        raise GraphError(f"{place} cannot be read: " + "; ".join(problems))
+    if ours is not None:
+        _contradictions(given, ours, resets, place)
     try:
-        return Graph(_in_order(nodes, said.get("order")), edges, number(said["dt_s"]), said["discretization"], metadata)
+        graph = Graph(nodes, edges, number(said["dt_s"]), said["discretization"], dict(metadata))
     except KeyError as error:
         raise GraphError(f"{place} lacks {error} in its metadata; write it again") from error
     except GraphError as error:
         raise GraphError(f"{place}: {error}") from error
-
-
-def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
-    """What CortexCore wrote into a file's metadata, or None in another tool's file."""
-    metadata = tree.get("metadata")
-    if not isinstance(metadata, Mapping) or KEY not in metadata:
-        return None
-    try:
-        ours = json.loads(metadata[KEY])
-    except (TypeError, ValueError) as error:
-        raise GraphError(f"{place} holds metadata of CortexCore that is no JSON ({error}); write it again") from error
-    if not isinstance(ours, dict) or ours.get("version") != FORMAT_VERSION:
-        found = ours.get("version") if isinstance(ours, dict) else None
-        raise GraphError(f"{place} is of format version {found}, this CortexCore reads version {FORMAT_VERSION}")
-    return ours
-
-
-def _own_nodes(ours: Mapping[str, Any], place: str) -> Mapping[str, Any]:
-    """What our metadata says of the nodes, once it is sure to have the form we write."""
-    nodes: dict[str, Any] = ours["nodes"] if isinstance(ours.get("nodes"), dict) else {"": None}
-    if not isinstance(ours.get("metadata"), dict) or not all(isinstance(said, dict) for said in nodes.values()):
-        raise GraphError(f"{place} lacks part of its metadata; write it again")
-    if bad := [name for name, said in nodes.items() if not isinstance(said.get("reset", ""), str)]:
-        raise GraphError(f"{place} says no kind of reset for {', '.join(bad)}; write it again")
-    return nodes
+    if large := [f"'{name}' {shape}" for name, shape in graph.shapes.items() if math.prod(shape) > MAX_VALUES]:
+        raise GraphError(f"{place} sends more than {MAX_VALUES} numbers a step from {', '.join(large)}; it is damaged")
+    return graph
 
 
 def node_groups(tree: Tree, place: str) -> dict[str, Tree]:
     """Name → the fields of each node."""
     groups = tree.get("nodes")
     kind = tree.get("type")
-    if not (isinstance(kind, str) and kind == "NIRGraph") or not isinstance(groups, Mapping):
+    if not (isinstance(kind, str) and kind == SUBGRAPH) or not isinstance(groups, Mapping):
         raise GraphError(f"{place} holds no NIRGraph with nodes; write it with nir.write")
     if bad := [
         n for n, group in groups.items() if not (isinstance(group, Mapping) and isinstance(group.get("type"), str))
@@ -139,15 +109,77 @@ def node_groups(tree: Tree, place: str) -> dict[str, Tree]:
     return dict(groups)
 
 
-def edges_of(tree: Tree, place: str) -> tuple[tuple[str, str], ...]:
+def edges_of(tree: Tree, place: str) -> Edges:
     """(source, destination) pairs in the file's order."""
-    edges = np.asarray(tree.get("edges", []), dtype=object)
-    if edges.size == 0:
+    edges = tree.get("edges")
+    if not isinstance(edges, np.ndarray) or edges.size == 0:
         return ()
-    if edges.ndim != 2 or edges.shape[1] != 2:
-        raise GraphError(f"{place} holds edges of shape {edges.shape}, they must be pairs of names")
-    named = [tuple(e.decode("utf8") if isinstance(e, bytes) else str(e) for e in pair) for pair in edges]
-    return tuple((a, b) for a, b in named)
+    if edges.ndim != 2 or edges.shape[1] != 2 or edges.dtype != object:
+        raise GraphError(
+            f"{place} holds edges of shape {edges.shape} and type {edges.dtype}, they must be pairs of names"
+        )
+    if len(edges) > MAX_EDGES:
+        raise GraphError(f"{place} holds {len(edges)} edges, more than the limit of {MAX_EDGES}")
+    return tuple((str(a), str(b)) for a, b in edges)
+
+
+def _kinds(tree: Tree, place: str, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tree]]:
+    """(name, fields) of every node, those of subgraphs as "<subgraph>.<node>"."""
+    if depth > MAX_DEPTH:
+        raise GraphError(f"{place} nests subgraphs deeper than {MAX_DEPTH}")
+    for name, group in node_groups(tree, place).items():
+        yield prefix + name, group
+        if group["type"] == SUBGRAPH:
+            yield from _kinds(group, f"{place}: the subgraph '{prefix}{name}'", f"{prefix}{name}.", depth + 1)
+
+
+def _network(
+    tree: Tree, prefix: str, ours: object, reset: Reset | None, place: str
+) -> tuple[dict[str, Node], Edges, list[str], set[Reset | None]]:
+    """Nodes and edges of a graph or subgraph, what is wrong with them, and the resets it says.
+
+    Args:
+        tree: its group in the file.
+        prefix: what stands before its nodes' names in errors: "" or "<subgraph>.".
+        ours: what our metadata says of it; None in another tool's file, whose resets are all ``reset``.
+    """
+    parsed: dict[str, Node | Unshaped] = {}
+    unknown: list[str] = []
+    problems: list[str] = []
+    resets: set[Reset | None] = set()
+    extras = {} if ours is None else within(ours, place)
+    for name, group in node_groups(tree, place).items():
+        kind, full = str(group["type"]), prefix + name
+        extra = extras.get(name, {})
+        if kind == SUBGRAPH:
+            inner = None if ours is None else extra
+            nodes, links, faults, said_within = _network(group, f"{full}.", inner, reset, place)
+            parsed[name] = Subgraph(nodes, links)
+            problems += faults
+            resets |= said_within
+        elif kind not in PARSERS:
+            unknown.append(f"'{full}' ({kind})")
+        else:
+            try:
+                said = Said(reset) if ours is None else described(extra)
+                if kind in SPIKING:
+                    resets.add(said.reset)
+                    if said.reset is None:
+                        problems.append(f"'{full}' says no kind of reset")
+                        continue
+                parsed[name] = parse(kind, group, said)
+            except KeyError as error:
+                problems.append(f"'{full}' ({kind}) lacks the field {error}")
+            except (GraphError, TypeError, ValueError, OverflowError) as error:
+                problems.append(f"'{full}' ({kind}) {error}")
+    if unknown:
+        problems.append(f"no counterpart for {', '.join(unknown)}; there is one for {', '.join([*PARSERS, SUBGRAPH])}")
+    edges = edges_of(tree, place)
+    if problems:
+        return {}, edges, problems, resets
+    nodes, problems = settle(parsed, edges)
+    order = ours.get("order") if isinstance(ours, Mapping) else None
+    return _in_order(nodes, order), edges, problems, resets
 
 
 def _require(given: Mapping[str, Any], spiking: bool, place: str) -> None:
@@ -158,147 +190,35 @@ def _require(given: Mapping[str, Any], spiking: bool, place: str) -> None:
         raise GraphError(f"{place} does not say {', '.join(missing)}: give what it was trained with")
 
 
-def _contradictions(given: Mapping[str, Any], ours: Mapping[str, Any], spiking: list[str], place: str) -> None:
+def _assumed(given: Mapping[str, Any], kinds: Mapping[str, Tree]) -> dict[str, Any]:
+    """What the file does not say and the caller, or NIR's own defaults, do."""
+    spiking = any(group["type"] in SPIKING for group in kinds.values())
+    assumed = {key: value for key, value in given.items() if value is not None and (key != "reset" or spiking)}
+    for group in kinds.values():
+        defaults = DEFAULTS.get(str(group["type"]), {})
+        assumed |= {key: value for key, value in defaults.items() if key not in group}
+    return assumed
+
+
+def _contradictions(given: Mapping[str, Any], ours: Mapping[str, Any], resets: set[Reset | None], place: str) -> None:
     options = {"dt_s": "--dt", "discretization": "--discretization"}
-    said = {key: ours.get(key) for key in options}
     problems = [
-        f"{option} is {given[key]}, the file says {said[key]}"
+        f"{option} is {given[key]}, the file says {ours.get(key)}"
         for key, option in options.items()
-        if given[key] is not None and given[key] != said[key]
+        if given[key] is not None and given[key] != ours.get(key)
     ]
-    resets = {ours["nodes"].get(name, {}).get("reset") for name in spiking}
     if given["reset"] is not None and resets - {given["reset"]}:
         problems.append(f"--reset is {given['reset']}, the file says {', '.join(sorted(map(str, resets)))}")
     if problems:
         raise GraphError(f"{place} contradicts the options: {'; '.join(problems)}; leave them out")
 
 
-def _parse_nodes(groups: Mapping[str, Tree], extras: Mapping[str, Any], reset: Reset | None, place: str) -> Any:
-    nodes: dict[str, Node] = {}
-    unknown: list[str] = []
-    problems: list[str] = []
-    for name, group in groups.items():
-        kind = str(group["type"])
-        if kind not in _PARSERS:
-            unknown.append(f"'{name}' ({kind})")
-            continue
-        extra = extras.get(name, {}) if isinstance(extras, Mapping) else {}
-        try:
-            nodes[name] = _PARSERS[kind](group, {"reset": reset, "reset_delay": False, **extra})
-        except KeyError as error:
-            problems.append(f"'{name}' ({kind}) lacks the field {error}")
-        except (GraphError, TypeError, ValueError, OverflowError) as error:
-            problems.append(f"'{name}' ({kind}) {error}")
-    if unknown:
-        problems.append(f"no counterpart for {', '.join(unknown)}; there is one for {', '.join(_PARSERS)}")
-    if problems:
-        raise GraphError(f"{place} cannot be read: " + "; ".join(problems))
-    return nodes
-
-
-def _expanded(
-    nodes: dict[str, Node], edges: tuple[tuple[str, str], ...], groups: Mapping[str, Tree]
-) -> dict[str, Node]:
-    """Neurons whose parameters are all single numbers take the shape of what feeds them."""
-    if not all({a, b} <= nodes.keys() for a, b in edges):
-        return nodes
-    scalars = {n for n, node in nodes.items() if isinstance(node, LIF | CubaLIF | LI) and not np.ndim(groups[n]["r"])}
-    for _ in scalars:
-        shapes, _ = infer_shapes(nodes, edges)
-        for source, name in edges:
-            node = nodes[name]
-            if name in scalars and source in shapes and isinstance(node, LIF | CubaLIF | LI):
-                nodes[name] = replace(node, shape=shapes[source])
-    return nodes
-
-
 def _in_order(nodes: dict[str, Node], order: Any) -> dict[str, Node]:
-    """Nodes in the order they were written in: HDF5 keeps them by name, and ties in the computing order fall to it."""
-    if not isinstance(order, list) or sorted(map(str, order)) != sorted(nodes):
+    """Nodes in the order they were written in: HDF5 keeps them by name, and ties in the computing order fall to it.
+
+    Nodes that another tool added since come last.
+    """
+    if not isinstance(order, list):
         return nodes
-    return {name: nodes[name] for name in order}
-
-
-def _array(group: Tree, key: str) -> Float:
-    try:
-        return np.array(group[key], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise GraphError(f"holds no numbers in '{key}'") from None
-
-
-def _ints(group: Tree, key: str) -> tuple[int, ...]:
-    values = _array(group, key).reshape(-1)
-    if not np.array_equal(values, np.round(values)) or np.abs(values).max(initial=0) > 2**31:
-        raise GraphError(f"holds no whole numbers in '{key}'")
-    return tuple(int(v) for v in values)
-
-
-def _parameters(group: Tree, *keys: str) -> dict[str, Any]:
-    """Neuron parameters by name, each a scalar where all neurons share it, and the neurons' shape."""
-    arrays = {key: _array(group, key) for key in keys}
-    shape = np.broadcast_shapes(*(a.shape for a in arrays.values())) or (1,)
-    shared = {k: a.reshape(-1)[0].reshape(()) if a.size and np.all(a == a.flat[0]) else a for k, a in arrays.items()}
-    return {"shape": tuple(int(n) for n in shape), **shared}
-
-
-def _spiking(group: Tree, extra: Mapping[str, Any], *keys: str) -> dict[str, Any]:
-    if "v_reset" in group and np.any(_array(group, "v_reset") != 0):
-        raise GraphError("resets to a v_reset other than 0, which no target does; shift v_leak and v_threshold")
-    fields = {"reset": extra["reset"], "reset_delay": bool(extra["reset_delay"])}
-    return {**_parameters(group, *keys), **fields}
-
-
-def _cuba(group: Tree, extra: Mapping[str, Any]) -> CubaLIF:
-    group = {"w_in": 1.0, **group}
-    return CubaLIF(**_spiking(group, extra, "tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "w_in"))
-
-
-def _conv1d(group: Tree, extra: Mapping[str, Any]) -> Conv1d:
-    weight, bias = _array(group, "weight"), _array(group, "bias")
-    if weight.ndim != 3:
-        raise GraphError(f"has a weight of shape {weight.shape}, it must be [out, in/groups, kernel]")
-    (stride,), (dilation,), (groups,) = (_ints(group, key) for key in ("stride", "dilation", "groups"))
-    if "input_shape" not in group or np.asarray(group["input_shape"]).dtype.kind not in "iuf":
-        raise GraphError("does not say its input_shape; write it with the input's length")
-    length = (_ints(group, "input_shape") or (0,))[-1]
-    padding = group["padding"]
-    if isinstance(padding, str):
-        reach = dilation * (weight.shape[2] - 1)
-        if padding not in ("same", "valid") or (padding == "same" and (reach % 2 or stride != 1)):
-            raise GraphError(f"pads '{padding}' unequally; use a number")
-        padding = reach // 2 if padding == "same" else 0
-    else:
-        (padding,) = _ints(group, "padding")
-    if groups == 1 and "groups" in extra:
-        groups = int(extra["groups"])
-        if groups < 1 or weight.shape[0] % groups or weight.shape[1] % groups:
-            raise GraphError(f"has {groups} groups, which its weight of shape {weight.shape} cannot have")
-        weight = regrouped(weight, groups)
-    return Conv1d(weight, bias, length, stride, padding, dilation, groups)
-
-
-def _flatten(group: Tree, extra: Mapping[str, Any]) -> Flatten:
-    shape = _ints(group, "input_type")
-    (start,), (end,) = _ints(group, "start_dim"), _ints(group, "end_dim")
-    if start != 0 or end not in (-1, len(shape) - 1):
-        raise GraphError(f"flattens only the axes {start} to {end} of {shape}; flatten all of them (0 to −1)")
-    return Flatten(shape)
-
-
-def _scale(group: Tree, extra: Mapping[str, Any]) -> Scale:
-    scale = _array(group, "scale")
-    return Scale(scale.reshape(-1)[0].reshape(()) if scale.size and np.all(scale == scale.flat[0]) else scale)
-
-
-_PARSERS: Mapping[str, Callable[[Tree, Mapping[str, Any]], Node]] = {
-    "Input": lambda group, extra: Input(_ints(group, "shape")),
-    "Output": lambda group, extra: Output(_ints(group, "shape")),
-    "Linear": lambda group, extra: Linear(_array(group, "weight")),
-    "Affine": lambda group, extra: Affine(_array(group, "weight"), _array(group, "bias")),
-    "Conv1d": _conv1d,
-    "Flatten": _flatten,
-    "Scale": _scale,
-    "LIF": lambda group, extra: LIF(**_spiking(group, extra, "tau", "r", "v_leak", "v_threshold")),
-    "CubaLIF": _cuba,
-    "LI": lambda group, extra: LI(**_parameters(group, "tau", "r", "v_leak")),
-}
+    place = {str(name): i for i, name in enumerate(order)}
+    return {name: nodes[name] for name in sorted(nodes, key=lambda name: place.get(name, len(place)))}

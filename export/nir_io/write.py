@@ -2,78 +2,126 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cortexcore.errors import GraphError
-from cortexcore.export.graph import Graph
+from cortexcore.export.graph import Graph, usable
+from cortexcore.export.nir_io.description import metadata_of
+from cortexcore.export.nir_io.forms import ungrouped, written_form
 from cortexcore.export.nir_io.hdf import write_whole
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output, Scale
+from cortexcore.export.nodes import (
+    IF,
+    LI,
+    LIF,
+    Affine,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    CubaLI,
+    CubaLIF,
+    Delay,
+    Flatten,
+    Float,
+    I,
+    Input,
+    Linear,
+    Neuron,
+    Node,
+    Output,
+    Scale,
+    Subgraph,
+    SumPool2d,
+    Threshold,
+)
 from cortexcore.export.shapes import Shape
-
-KEY = "cortexcore"
-"""Our key in a NIR graph's metadata; its value is a JSON text."""
-FORMAT_VERSION = 1
 
 
 def write_nir(graph: Graph, path: Path | str) -> None:
     """Write ``graph`` to ``path``, whole or not at all.
 
-    Scalar parameters are written as one value per neuron, as NIR wants them; a grouped convolution as the
-    ungrouped one with zeros between the groups, because NIR's type check knows no groups.
+    Scalar parameters are written as one value per neuron, as NIR wants them; a grouped convolution, and one with
+    an oblong kernel, as an equal one that NIR's type check follows (:mod:`cortexcore.export.nir_io.forms`).
 
     Raises:
         DataError: the file cannot be written.
-        GraphError: the graph's metadata is not JSON.
+        GraphError: a name within a subgraph, or the metadata, is something that NIR cannot carry.
     """
-    import nir
-
+    if bad := [repr(name) for name in _names(graph.nodes) if not _keepable(name)]:
+        raise GraphError(
+            f"NIR cannot keep the node names {', '.join(bad)}: use printable names, without '/' and not made of dots"
+        )
     ours = {
         "format": "float",
-        "version": FORMAT_VERSION,
         "dt_s": graph.dt_s,
         "discretization": graph.discretization,
-        "order": list(graph.nodes),
-        "nodes": {name: extra for name in graph.nodes if (extra := _own_fields(graph, name))},
+        **_description(graph.nodes),
         "metadata": dict(graph.metadata),
     }
-    nodes = {name: _nir_node(graph, name) for name in graph.nodes}
-    write_whole(Path(path), nir.NIRGraph(nodes, list(graph.edges), metadata=metadata_of(ours)))
+    network = _network(graph.nodes, graph.edges, graph.shapes, "")
+    network.metadata = metadata_of(ours)
+    write_whole(Path(path), network)
 
 
-def metadata_of(ours: Mapping[str, Any]) -> dict[str, str]:
-    """A NIR graph's metadata with what is ours as JSON.
-
-    Raises:
-        GraphError: the metadata holds something that JSON cannot.
-    """
-    try:
-        return {KEY: json.dumps(ours, allow_nan=False)}
-    except (TypeError, ValueError) as error:
-        raise GraphError(
-            f"the metadata cannot be kept as JSON ({error}); use plain numbers, texts and lists"
-        ) from error
+def _names(nodes: Mapping[str, Node]) -> Iterator[str]:
+    for name, node in nodes.items():
+        yield name
+        if isinstance(node, Subgraph):
+            yield from _names(node.nodes)
 
 
-def _own_fields(graph: Graph, name: str) -> dict[str, Any]:
+def _keepable(name: str) -> bool:
+    return usable(name) and name.isprintable()
+
+
+def _description(nodes: Mapping[str, Node]) -> dict[str, Any]:
+    """What NIR cannot say about a graph's, or a subgraph's, nodes."""
+    said = {name: extra for name, node in nodes.items() if (extra := _own_fields(node))}
+    return {"order": list(nodes), "nodes": said}
+
+
+def _own_fields(node: Node) -> dict[str, Any]:
     """What NIR cannot say about a node."""
-    node = graph.nodes[name]
-    match node:
-        case LIF() | CubaLIF():
-            return {"reset": node.reset, "reset_delay": node.reset_delay}
-        case Conv1d() if node.groups > 1:
-            return {"groups": node.groups}
-    return {}
+    if isinstance(node, Subgraph):
+        return _description(node.nodes)
+    if isinstance(node, Conv1d | Conv2d):
+        grown = any(written_form(node.window, node.input_size).margin)
+        groups = {"groups": node.groups} if node.groups > 1 else {}
+        return groups | ({"kernel": list(node.window.kernel)} if grown else {})
+    fields: dict[str, Any] = {}
+    if isinstance(node, Neuron | Scale | Delay):
+        fields["shared"] = [name for name, value in vars(node).items() if np.shape(value) == () and _is_array(value)]
+    if isinstance(node, LIF | CubaLIF | IF):
+        fields |= {"reset": node.reset, "reset_delay": node.reset_delay}
+    return fields
 
 
-def _nir_node(graph: Graph, name: str) -> Any:
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray | np.floating)
+
+
+def _network(
+    nodes: Mapping[str, Node], edges: tuple[tuple[str, str], ...], shapes: Mapping[str, Shape], prefix: str
+) -> Any:
+    """A ``nir.NIRGraph``; not type-checked here, since that would add nodes behind those that feed nothing."""
     import nir
 
-    node = graph.nodes[name]
+    written = {
+        name: _network(node.nodes, node.edges, shapes, f"{prefix}{name}.")
+        if isinstance(node, Subgraph)
+        else _nir_node(node, shapes.get(prefix + name, ()))
+        for name, node in nodes.items()
+    }
+    return nir.NIRGraph(written, list(edges), metadata={}, type_check=False)
+
+
+def _nir_node(node: Node, sent: Shape) -> Any:
+    """``node`` as a NIR primitive; ``sent`` is the shape of what it sends."""
+    import nir
+
     match node:
         case Input(shape=shape):
             return nir.Input(np.array(shape))
@@ -86,38 +134,27 @@ def _nir_node(graph: Graph, name: str) -> Any:
         case Conv1d():
             weight = ungrouped(node.weight, node.groups)
             return nir.Conv1d(node.input_length, weight, node.stride, node.padding, node.dilation, 1, node.bias)
+        case Conv2d():
+            form = written_form(node.window, node.input_size)
+            weight = form.weight(node.weight, node.groups)
+            return nir.Conv2d(node.input_size, weight, node.stride, form.padding, node.dilation, 1, node.bias)
+        case SumPool2d() | AvgPool2d():
+            kind = nir.SumPool2d if isinstance(node, SumPool2d) else nir.AvgPool2d
+            return kind(np.array(node.kernel), np.array(node.stride), np.array(node.padding))
         case Flatten(input_shape=shape):
-            return nir.Flatten({"input": np.array(shape)}, 0, -1)
+            return nir.Flatten({"input": np.array(shape)}, node.start, node.end)
         case Scale(scale=scale):
-            return nir.Scale(full(scale, graph.shapes[name]))
-        case LI(shape=shape):
-            return nir.LI(**{key: full(getattr(node, key), shape) for key in ("tau", "r", "v_leak")})
-        case LIF(shape=shape):
-            fields = {key: full(getattr(node, key), shape) for key in ("tau", "r", "v_leak", "v_threshold")}
-            return nir.LIF(**fields, v_reset=np.zeros(shape))
-        case CubaLIF(shape=shape):
-            keys = ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "w_in")
-            return nir.CubaLIF(**{key: full(getattr(node, key), shape) for key in keys}, v_reset=np.zeros(shape))
+            return nir.Scale(full(scale, sent))
+        case Delay(delay=delay):
+            return nir.Delay(full(delay, sent))
+        case Threshold(shape=shape, threshold=threshold):
+            return nir.Threshold(full(threshold, shape))
+        case LI() | CubaLI() | I() | LIF() | CubaLIF() | IF():
+            fields = {key: full(value, node.shape) for key, value in vars(node).items() if _is_array(value)}
+            return getattr(nir, type(node).__name__)(**fields)
     raise TypeError(f"NIR has no counterpart of {type(node).__name__}")
 
 
 def full(values: Float, shape: Shape) -> Float:
     """``values`` as one value per neuron, in an array of its own."""
     return np.array(np.broadcast_to(values, shape))
-
-
-def ungrouped(weight: Any, groups: int) -> Any:
-    """[out, in/groups, kernel] as [out, in, kernel], zeros between the groups."""
-    out, per_group, kernel = weight.shape
-    whole = np.zeros((groups, out // groups, groups, per_group, kernel), weight.dtype)
-    index = np.arange(groups)
-    whole[index, :, index] = weight.reshape(groups, out // groups, per_group, kernel)
-    return whole.reshape(out, groups * per_group, kernel)
-
-
-def regrouped(weight: Any, groups: int) -> Any:
-    """The inverse of :func:`ungrouped`: the blocks on the diagonal."""
-    out, channels, kernel = weight.shape
-    blocks = weight.reshape(groups, out // groups, groups, channels // groups, kernel)
-    index = np.arange(groups)
-    return blocks[index, :, index].reshape(out, channels // groups, kernel)
