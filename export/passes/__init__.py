@@ -1,1 +1,1 @@
-"""Graph to graph: small pure steps toward the populations that every target shares."""
+"""From a graph to the populations that every target shares: paths, one operation per path, and the normal form."""

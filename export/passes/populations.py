@@ -2,39 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from cortexcore.errors import GraphError
+from cortexcore.export.dynamics import Dynamics, dynamics
 from cortexcore.export.flow import neuron_order
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Input, Linear, Output
-from cortexcore.export.passes.identities import write_identities
-from cortexcore.export.passes.scales import fold_scales, scales_past_flattens
-from cortexcore.export.passes.split import split_shared
+from cortexcore.export.nodes import Conv1d, Conv2d, Delay, Float, Input, Layer, Linear, Neuron, Readout
+from cortexcore.export.passes.merge import MAX_DENSE, MAX_DIAGONAL, merged, relayable
+from cortexcore.export.passes.paths import Path, paths_to, silent_signals, silent_sum
 from cortexcore.export.shapes import Shape
 
-PASSES = (split_shared, scales_past_flattens, fold_scales, write_identities)
-"""In this order a graph comes so far that every path between neurons is one layer, flattened before or not."""
+MAX_DELAY = 256
+"""Each step of a delay is a population of relays; more of them than this are refused."""
 
 
 @dataclass(frozen=True, eq=False)
 class FloatSynapses:
-    """One connection; its operation's bias has gone to the population."""
+    """One connection; its operation's bias has gone to the population.
+
+    ``recurrent``: it closes a loop and carries the spikes of the step before; ``delay`` steps come on top.
+    """
 
     name: str
     source: str
-    operation: Linear | Conv1d
+    operation: Linear | Conv1d | Conv2d
     recurrent: bool
+    delay: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class FloatPopulation:
-    """One neuron node and what feeds it; ``bias`` scalar or [*shape] is the sum of its layers' biases."""
+    """One neuron node and what feeds it.
+
+    Attributes:
+        name, neuron: as in the flat graph.
+        synapses: its connections, in edge order.
+        bias: what every step adds to the neurons' input, scalar or [*shape]: what its layers' biases send.
+    """
 
     name: str
-    neuron: LIF | CubaLIF | LI
+    neuron: Neuron
     synapses: tuple[FloatSynapses, ...]
     bias: Float
 
@@ -51,88 +61,117 @@ class FloatNetwork:
 def normal_form(graph: Graph) -> FloatNetwork:
     """Bring a graph to populations and synapses.
 
+    Every path between two neurons becomes one operation: layers, pools, scales and flattens in a row are merged,
+    into one convolution where that is exact, else into a matrix. Biases are gathered per neuron.
+
     Raises:
         GraphError: what the normal form cannot express, all of it at once, each with its remedy.
     """
-    for step in PASSES:
-        graph = step(graph)
-    problems = _problems(graph)
+    graph = graph.flat
+    order = neuron_order(graph)
+    silent = silent_signals(graph)
+    problems = _output_problems(graph) + _delay_problems(graph, silent)
+    names = _Names(graph)
+    populations: list[FloatPopulation] = []
+    for name in order:
+        node = graph.nodes[name]
+        if not isinstance(node, Neuron):
+            raise TypeError(f"'{name}' is a {type(node).__name__}, no neuron")
+        factors = dynamics(node, graph.dt_s, graph.discretization)
+        problems += [f"'{name}' {text}" for text in _neuron_problems(factors)]
+        synapses: list[FloatSynapses] = []
+        for path in paths_to(graph, name):
+            problem, found = _synapses(graph, name, path, factors, names)
+            problems += [problem] if problem else []
+            if found is not None:
+                late = not isinstance(graph.nodes[path.source], Input) and order.index(path.source) >= order.index(name)
+                synapses.append(FloatSynapses(found[0], path.source, found[1], late, path.delay))
+        bias = silent_sum(graph, name, silent)
+        populations.append(FloatPopulation(name, node, tuple(synapses), np.zeros(()) if bias is None else bias))
     if problems:
         raise GraphError("the graph has no integer counterpart: " + "; ".join(problems))
-    order = neuron_order(graph)
-    populations = tuple(_population(graph, name, order) for name in order)
     outputs = tuple((name, graph.sources(name)[0]) for name in graph.outputs)
-    return FloatNetwork({name: node.shape for name, node in graph.inputs.items()}, populations, outputs)
+    return FloatNetwork({name: node.shape for name, node in graph.inputs.items()}, tuple(populations), outputs)
 
 
-def _problems(graph: Graph) -> list[str]:
-    problems: list[str] = []
-    layers = (Linear, Affine, Conv1d)
-    for name, node in graph.nodes.items():
-        sources = [graph.nodes[source] for source in graph.sources(name)]
-        if isinstance(node, Output) and not (len(sources) == 1 and isinstance(sources[0], LIF | CubaLIF | LI)):
-            problems.append(f"output '{name}' is not what one neuron node sends (end with a LIF or an LI readout)")
-        if isinstance(node, layers):
-            below = sources[0]
-            if isinstance(below, Flatten):
-                below = graph.nodes[graph.sources(graph.sources(name)[0])[0]]
-            if isinstance(below, (*layers, Flatten)):
-                problems.append(f"'{name}' follows another layer without a neuron between (merge the two layers)")
-            if isinstance(below, LI):
-                problems.append(f"'{name}' reads the membrane of an LI (only spikes and inputs can be sent on)")
-        if isinstance(node, Flatten) and isinstance(sources[0], layers):
-            problems.append(f"'{name}' flattens a layer before its neuron (flatten after the neuron)")
-        if isinstance(node, Flatten) and any(isinstance(graph.nodes[d], Conv1d) for d in graph.destinations(name)):
-            problems.append(f"'{name}' flattens in front of a convolution (leave it out)")
-        if isinstance(node, LIF | CubaLIF | LI):
-            problems += [f"'{name}' {text}" for text in _neuron_problems(node)]
-        if isinstance(node, CubaLIF):
-            problems += [
-                f"'{source}' has a bias, which the synaptic current of '{name}' would filter (use bias=False)"
-                for source in graph.sources(name)
-                if np.any(getattr(graph.nodes[source], "bias", 0.0))
-            ]
-    return problems
+class _Names:
+    """Names for synapses: a layer's own for the first path through it, else one made from it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = set(graph.nodes)
+        self.used: set[str] = set()
+
+    def of(self, path: Path, graph: Graph, name: str) -> str:
+        layers = [n for n in path.names if isinstance(graph.nodes[n], Layer)]
+        layers = layers or [n for n in path.names if not isinstance(graph.nodes[n], Delay)]
+        wanted = "_".join(layers) or f"{path.source}_to_{name}"
+        free, number = wanted, 1
+        while free in self.used or (free in self.nodes and layers != [free]):
+            number += 1
+            free = f"{wanted}_copy{number}"
+        self.used.add(free)
+        return free
 
 
-def _neuron_problems(node: LIF | CubaLIF | LI) -> list[str]:
-    problems = [
-        f"has one {key} per neuron, a population shares one (use a single value per layer)"
-        for key, value in vars(node).items()
-        if isinstance(value, np.ndarray) and value.ndim and key != "v_leak" and np.any(value != value.flat[0])
+def _synapses(
+    graph: Graph, name: str, path: Path, factors: Dynamics, names: _Names
+) -> tuple[str, tuple[str, Linear | Conv1d | Conv2d] | None]:
+    """Why a path has no operation, or its name and operation."""
+    source, shapes = path.source, graph.shapes
+    way = " → ".join([source, *path.names, name])
+    if isinstance(graph.nodes[source], Readout):
+        first = (*path.names, name)[0]
+        delayed = ", and a delay of it is none either" if path.delay else ""
+        return (
+            f"'{first}' reads the membrane of '{source}' (only spikes and inputs can be sent on{delayed}: give "
+            f"'{source}' a threshold, or read it as an output)",
+            None,
+        )
+    if path.delay and not relayable(shapes[source]):
+        return (
+            f"{way} delays {shapes[source]}, too many neurons for relays (give them the shape [channels, length])",
+            None,
+        )
+    if path.delay > MAX_DELAY:
+        return f"{way} is delayed by {path.delay} steps (use at most {MAX_DELAY}, or a longer time step)", None
+    gain = factors.gain if factors.input_gain is None else factors.gain * factors.input_gain
+    operation = merged(path.chain, shapes[source], shapes[name], np.asarray(gain))
+    if operation is None and not any(isinstance(graph.nodes[n], Layer) for n in path.names):
+        return (
+            f"{way} has no layer and is too large for a diagonal one, {shapes[source]} beyond {MAX_DIAGONAL} neurons "
+            "(put a Linear, Conv1d or Conv2d between)",
+            None,
+        )
+    if operation is None:
+        return (
+            f"{way} could only become a matrix between {shapes[source]} and {shapes[name]}, of more than {MAX_DENSE} "
+            "weights (put a neuron between its layers, flatten after the neuron, use one factor per channel)",
+            None,
+        )
+    return "", (names.of(path, graph, name), operation)
+
+
+def _output_problems(graph: Graph) -> list[str]:
+    return [
+        f"output '{name}' is not what one neuron node sends (end with a LIF or an LI readout)"
+        for name in graph.outputs
+        if not (len(graph.sources(name)) == 1 and isinstance(graph.nodes[graph.sources(name)[0]], Neuron))
     ]
-    if not isinstance(node, LI):
-        if node.reset == "none":
-            problems.append("fires without a reset (use reset 'zero' or 'subtract', or read its membrane as an LI)")
-        if node.v_threshold.min() < 0:
-            problems.append(f"has a threshold of {node.v_threshold.min():g} (use a threshold of at least 0)")
-    return problems
 
 
-def _population(graph: Graph, name: str, order: tuple[str, ...]) -> FloatPopulation:
-    node = graph.nodes[name]
-    if not isinstance(node, LIF | CubaLIF | LI):
-        raise TypeError(f"'{name}' is a {type(node).__name__}, no neuron")
-    bias: Float = np.zeros(())
-    synapses: list[FloatSynapses] = []
-    for layer_name in graph.sources(name):
-        layer = graph.nodes[layer_name]
-        (source,) = graph.sources(layer_name)
-        if isinstance(graph.nodes[source], Flatten):
-            (source,) = graph.sources(source)
-        match layer:
-            case Affine(weight=weight):
-                operation: Linear | Conv1d = Linear(weight)
-                bias = bias + layer.bias
-            case Conv1d():
-                operation = replace(layer, bias=np.zeros_like(layer.bias))
-                bias = bias + layer.bias[:, None]
-            case Linear():
-                operation = layer
-            case _:
-                raise TypeError(f"'{layer_name}' is a {type(layer).__name__}, no layer")
-        late = not isinstance(graph.nodes[source], Input) and order.index(source) >= order.index(name)
-        synapses.append(FloatSynapses(layer_name, source, operation, late))
-    if bias.ndim:
-        bias = np.array(np.broadcast_to(bias, node.shape))
-    return FloatPopulation(name, node, tuple(synapses), bias)
+def _delay_problems(graph: Graph, silent: dict[str, Float]) -> list[str]:
+    return [
+        f"'{name}' delays a bias, which then sets in late (put the delay before the layer with the bias)"
+        for name, node in graph.nodes.items()
+        if isinstance(node, Delay) and np.any(node.delay) and name in silent and np.any(silent[name])
+    ]
+
+
+def _neuron_problems(factors: Dynamics) -> list[str]:
+    if factors.threshold is None or not np.any(factors.v_reset):
+        return []
+    worst = float(np.ravel(factors.v_reset)[np.argmax(np.abs(factors.v_reset))])
+    return [
+        f"resets to {worst:g}, integer neurons reset to 0 (train with v_reset 0; v_leak, v_threshold and v_reset less "
+        "by it are the same neuron, but for where it starts)"
+    ]

@@ -9,18 +9,20 @@ from typing import Any, Literal, get_args
 
 from cortexcore.errors import QuantizationError
 
-ScaleChoice = Literal["max", "percentile", "mse"]
+ScaleChoice = Literal["max", "percentile", "mse", "activity"]
 
 
 @dataclass(frozen=True)
 class QuantizationConfig:
-    """Options of :func:`cortexcore.export.quantize.quantize.quantize`.
+    """Options of :func:`cortexcore.export.quantize.post_training.quantize`.
 
     Attributes:
         bits: weight bits of every layer, 2 to 8; Loihi's mixed-sign grid has steps of 2^(9 − bits) in [−256, 254].
         overrides: layer (synapse) name → its own bits.
         scale: what maps to the top of the grid: the largest weight ("max"), the ``percentile`` of |w|, or what makes
-            the mean squared error smallest ("mse"); larger weights are clipped and counted.
+            the mean squared error of the weights smallest ("mse"), or that of the currents they cause, with each
+            weight's error counted by how much its input sends in calibration ("activity"); larger weights are
+            clipped and counted.
         percentile: for ``scale="percentile"``, above 50 and at most 100.
         margin: factor between the largest value seen in calibration and the 24-bit limit, at least 1; used where
             no static bound is fine enough.
@@ -39,7 +41,7 @@ class QuantizationConfig:
         problems = [
             f"{place} is {bits!r}, it must be a whole number from 2 to 8"
             for place, bits in {"bits": self.bits, **{f"bits of '{k}'": v for k, v in self.overrides.items()}}.items()
-            if not (isinstance(bits, int) and 2 <= bits <= 8)
+            if not (isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 8)
         ]
         if self.scale not in get_args(ScaleChoice):
             problems.append(f"scale is '{self.scale}', use one of {', '.join(get_args(ScaleChoice))}")

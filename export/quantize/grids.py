@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.export.network import BIAS_EXPONENT_LIMIT, BIAS_LIMIT, DECAY_ONE, WEIGHT_LIMIT
+from cortexcore.export.network import BIAS_EXPONENT_LIMIT, BIAS_LIMIT, DECAY_ONE, WEIGHT_LIMIT, Field
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int32]
@@ -32,14 +32,21 @@ def top_ratio(weights: Float, bits: int, percentile: float = 100.0) -> float:
     return float(np.percentile(relative, percentile)) or float(relative.max(initial=0.0))
 
 
-def decay_voltage(beta: float) -> int:
-    """dv of a membrane that keeps the share β per step: (4096 − dv)/4096 ≈ β, 12 bits."""
-    return min(round(DECAY_ONE * (1 - beta)), DECAY_ONE - 1)
+def decay_voltage(beta: Float) -> Field:
+    """dv of membranes that keep the share β per step: (4096 − dv)/4096 ≈ β; 4096 where β is 0, else 12 bits."""
+    return field_of(np.where(beta == 0, DECAY_ONE, np.minimum(np.round(DECAY_ONE * (1 - beta)), DECAY_ONE - 1)))
 
 
-def decay_current(alpha: float) -> int:
-    """du of a current that keeps the share α per step: (4096 − du − 1)/4096 ≈ α, 12 bits."""
-    return min(max(round(DECAY_ONE * (1 - alpha)) - 1, 0), DECAY_ONE - 1)
+def decay_current(alpha: Float) -> Field:
+    """du of currents that keep the share α per step: (4096 − du − 1)/4096 ≈ α, 12 bits."""
+    return field_of(np.clip(np.round(DECAY_ONE * (1 - alpha)) - 1, 0, DECAY_ONE - 1))
+
+
+def field_of(values: Float) -> Field:
+    """Whole numbers as a register holds them: one where all are equal, else one per neuron."""
+    if bool(np.all(values == values.flat[0])):
+        return int(values.flat[0])
+    return values.astype(np.int32)
 
 
 def bias_on_grid(wanted: Float) -> tuple[Int, int] | None:

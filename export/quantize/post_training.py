@@ -10,21 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import QuantizationError
-from cortexcore.export import reference
-from cortexcore.export.batches import batches
 from cortexcore.export.bounds import Range
 from cortexcore.export.graph import Graph
-from cortexcore.export.network import InputPort, IntegerNetwork, OutputPort
-from cortexcore.export.passes.populations import normal_form
+from cortexcore.export.network import IntegerNetwork, OutputPort, Population
+from cortexcore.export.passes.populations import FloatPopulation
 from cortexcore.export.quantize.config import QuantizationConfig
-from cortexcore.export.quantize.effective import effective
-from cortexcore.export.quantize.measure import population_figures
+from cortexcore.export.quantize.helpers import BIAS_BITS, Helpers, with_constant
+from cortexcore.export.quantize.measure import helper_figures, population_figures
+from cortexcore.export.quantize.prepare import Prepared, prepare
 from cortexcore.export.quantize.scale import choose
 from cortexcore.export.report.evaluate import evaluate_report, static_report
 
 Array = NDArray[Any]
-INPUT_LIMIT = 2**23
-"""Inputs are 24-bit integers."""
 SCHEME = "loihi"
 """Symmetric post-training quantization, one scale per population, on Loihi's grids."""
 
@@ -56,92 +53,64 @@ def quantize(
         DataError: calibration inputs are misshapen.
     """
     config = config or QuantizationConfig()
-    floats = normal_form(graph)
-    layers = {s.name for p in floats.populations for s in p.synapses}
-    if unknown := sorted(set(config.overrides) - layers):
-        raise QuantizationError(f"there is no layer {', '.join(unknown)} to override; there are {sorted(layers)}")
-    ports, origins = _ports(graph, calibration, input_ranges)
-    peaks = _peaks(graph, calibration)
-    ranges = {port.name: (port.low, port.high) for port in ports} | {p.name: (0, 1) for p in floats.populations}
-    populations = []
-    figures: dict[str, Any] = {}
-    for wanted in floats.populations:
-        numbers = effective(wanted, graph)
-        name = wanted.name
-        choice = choose(wanted, numbers, config, ranges, peaks.get(name))
-        populations.append(choice.population)
-        figures[name] = population_figures(choice, numbers, config, peaks.get(name))
-    quantization = {
-        "scheme": SCHEME,
-        "config": config.to_json(),
-        "inputs": {p.name: {"low": p.low, "high": p.high, "from": origins[p.name]} for p in ports},
-        "populations": figures,
-    }
-    outputs = tuple(OutputPort(name, source) for name, source in floats.outputs)
-    metadata = {**graph.metadata, "quantization": quantization}
-    network = IntegerNetwork(ports, tuple(populations), outputs, graph.dt_s, metadata)
+    network = assemble(prepare(graph, calibration, input_ranges), config)
     if calibration is None:
         return replace(network, report=static_report(network))
     return replace(network, report=evaluate_report(graph, network, calibration, data="the calibration inputs"))
 
 
-def _peaks(graph: Graph, calibration: Mapping[str, Array] | None) -> dict[str, float]:
-    """Neuron → the largest |u| or |v| on the calibration inputs, in float units; empty without any."""
-    peaks: dict[str, float] = {}
-    for some in () if calibration is None else batches(calibration):
-        trace = reference.run(graph, some)
-        for name, peak in trace.v_peak.items():
-            peaks[name] = max(peaks.get(name, 0.0), peak, trace.current_peak[name])
-    return peaks
+def assemble(prepared: Prepared, config: QuantizationConfig) -> IntegerNetwork:
+    """The integer network of a prepared graph, without a report.
+
+    Raises:
+        QuantizationError: a layer override does not fit, "activity" lacks its calibration, or no scale fits.
+    """
+    floats = prepared.floats
+    if unknown := sorted(set(config.overrides) - prepared.layers.keys()):
+        raise QuantizationError(
+            f"there is no layer {', '.join(unknown)} to override; there are {sorted(prepared.layers)}"
+        )
+    if config.scale == "activity" and not prepared.seen:
+        raise QuantizationError(
+            "the scale 'activity' weighs errors by what the inputs send: give calibration data (--calibration X.npz), "
+            "or use 'mse', which needs none"
+        )
+    ranges = {port.name: (port.low, port.high) for port in prepared.ports}
+    ranges |= {p.name: (0, 1) for p in floats.populations}
+    shapes = {**floats.inputs, **{p.name: p.neuron.shape for p in floats.populations}}
+    helpers = Helpers(shapes, {*prepared.graph.nodes, *prepared.layers})
+    rows: dict[str, list[Population]] = {}
+    figures: dict[str, Any] = {}
+    for wanted in floats.populations:
+        name, numbers, rows[wanted.name], own = wanted.name, prepared.numbers[wanted.name], [], config
+        if np.any(numbers.current):
+            on = helpers.always_on(name)
+            ranges[on.name] = (0, 1)
+            rows[name].append(on)
+            wanted, numbers, layer = with_constant(wanted, numbers, on.name)
+            own = replace(config, overrides={**config.overrides, layer: BIAS_BITS})
+        choice = choose(wanted, numbers, own, ranges, prepared.seen.get(name))
+        figures[name] = population_figures(choice, numbers, own, prepared.seen.get(name))
+        rows[name].append(_delayed(choice.population, wanted, helpers))
+    populations: list[Population] = [helper for port in prepared.ports for helper in helpers.after.get(port.name, ())]
+    for name, row in rows.items():
+        populations += [*row, *helpers.after.get(name, ())]
+    figures |= {p.name: helper_figures(p, helpers.words[p.name]) for p in populations if p.name in helpers.words}
+    quantization = {
+        "scheme": SCHEME,
+        "config": config.to_json(),
+        "inputs": {p.name: {"low": p.low, "high": p.high, "from": prepared.origins[p.name]} for p in prepared.ports},
+        "populations": figures,
+    }
+    outputs = tuple(OutputPort(name, source) for name, source in floats.outputs)
+    metadata = {**prepared.graph.metadata, "quantization": quantization}
+    return IntegerNetwork(prepared.ports, tuple(populations), outputs, prepared.graph.dt_s, metadata)
 
 
-def _ports(
-    graph: Graph, calibration: Mapping[str, Array] | None, given: Mapping[str, Range] | None
-) -> tuple[tuple[InputPort, ...], dict[str, str]]:
-    """The input ports, and where each one's range comes from."""
-    given = given or {}
-    stored = graph.metadata.get("input_ranges", {})
-    if not isinstance(stored, Mapping):
-        raise QuantizationError(f"the graph's metadata has input_ranges {stored!r}: give {{input: (low, high)}}")
-    if unknown := sorted(set(given) - set(graph.inputs)):
-        raise QuantizationError(f"there is no input {', '.join(unknown)}; the inputs are {sorted(graph.inputs)}")
-    ports: list[InputPort] = []
-    origins: dict[str, str] = {}
-    problems: list[str] = []
-    for name, node in graph.inputs.items():
-        seen = None if calibration is None else np.asarray(calibration.get(name, 0))
-        if seen is not None and not (np.isfinite(seen).all() and np.array_equal(seen, np.round(seen))):
-            problems.append(f"calibration input '{name}' holds values that are not integers (encode it first)")
-            continue
-        if name in given or name in stored:
-            origins[name] = "argument" if name in given else "metadata"
-            wanted = given[name] if name in given else stored[name]
-        elif seen is not None and seen.size:
-            origins[name], wanted = "calibration", (int(seen.min()), int(seen.max()))
-        else:
-            problems.append(
-                f"input '{name}' has no range (give typical inputs, on the command line --calibration X.npz, "
-                f"or input_ranges={{'{name}': (low, high)}})"
-            )
-            continue
-        limits = _range(wanted)
-        if limits is None:
-            problems.append(f"input '{name}' has the range {wanted}, it must be two ascending 24-bit integers")
-        elif seen is not None and seen.size and (seen.min() < limits[0] or seen.max() > limits[1]):
-            problems.append(
-                f"calibration input '{name}' holds values in [{seen.min()}, {seen.max()}], outside {limits}"
-            )
-        else:
-            ports.append(InputPort(name, node.shape, *limits))
-    if problems:
-        raise QuantizationError("the inputs cannot be quantized: " + "; ".join(problems))
-    return tuple(ports), origins
-
-
-def _range(wanted: Any) -> Range | None:
-    """(low, high) as integers, or None where ``wanted`` is no range of 24-bit integers."""
-    try:
-        low, high = (int(value) for value in wanted)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return (low, high) if [low, high] == list(wanted) and -INPUT_LIMIT <= low <= high <= INPUT_LIMIT else None
+def _delayed(population: Population, wanted: FloatPopulation, helpers: Helpers) -> Population:
+    """The population reading relays where its connections are delayed."""
+    synapses = tuple(
+        replace(s, source=helpers.relay(s.source, w.delay + w.recurrent), recurrent=True) if w.delay else s
+        for s, w in zip(population.synapses, wanted.synapses, strict=True)
+    )
+    return replace(population, synapses=synapses)

@@ -92,8 +92,10 @@ def test_the_top_ratio_just_fits() -> None:
 
 
 def test_decays_and_biases() -> None:
-    assert [decay_voltage(b) for b in (0.0, 0.5, 0.9, 1.0)] == [4095, 2048, 410, 0]
-    assert [decay_current(a) for a in (0.0, 0.5, 1.0)] == [4095, 2047, 0]
+    assert [decay_voltage(num(b)) for b in (0.0, 1e-5, 0.5, 0.9, 1.0)] == [4096, 4095, 2048, 410, 0]
+    assert [decay_current(num(a)) for a in (0.0, 0.5, 1.0)] == [4095, 2047, 0]
+    each, shared = decay_voltage(np.array([0.5, 1.0])), decay_voltage(np.array([0.5, 0.5]))
+    assert isinstance(each, np.ndarray) and each.dtype == np.int32 and each.tolist() == [2048, 0] and shared == 2048
     mantissa, exponent = bias_on_grid(np.array([4095.0 * 4, -10.0])) or (None, None)
     assert mantissa is not None and mantissa.tolist() == [4095, -2] and exponent == 2
     assert bias_on_grid(np.array([4096.0 * 128])) is None
@@ -101,7 +103,7 @@ def test_decays_and_biases() -> None:
     assert shared is not None and shared[0].shape == () and int(shared[0]) == 5
 
 
-@pytest.mark.parametrize("scale", ["max", "percentile", "mse"])
+@pytest.mark.parametrize("scale", ["max", "percentile", "mse", "activity"])
 def test_decisions_survive_eight_bits(scale: str) -> None:
     graph, data = beat_graph(), beats()
     network = quantize(graph, QuantizationConfig(scale=scale), data, RANGES)  # type: ignore[arg-type]
@@ -264,11 +266,11 @@ def test_what_is_proven_holds(seed: int, bits: int, scale: str) -> None:
     assert not any(trace.current_wraps.values()) and not any(trace.voltage_clips.values())
 
 
-def test_a_layer_of_zeros_and_a_threshold_of_zero() -> None:
+def test_a_layer_of_zeros_stays_silent() -> None:
     nodes: dict[str, Node] = {
         "x": Input((2,)),
         "fc": Linear(np.zeros((3, 2))),
-        "n": lif(3, threshold=0.0),
+        "n": lif(3),
         "out": Linear(np.zeros((1, 3))),
         "r": li(1),
         "y": Output((1,)),
@@ -362,10 +364,10 @@ def sound() -> dict[str, object]:
         ({"dv": -1}, "dv of 'n'"),
         ({"vth": 2**17}, "vth of 'n'"),
         ({"bias_exp": 8}, "bias_exp"),
-        ({"bias": np.array(5000, np.int32)}, "largest bias of 'n' is 5000"),
+        ({"bias": np.array(5000, np.int32)}, "bias of 'n' is 5000"),
         ({"bias": np.zeros(3, np.int32)}, "scalar or"),
         ({"shape": ()}, "at least one axis"),
-        ({"reset": "none"}, "'none', use one of"),
+        ({"reset": "half"}, "'half', use one of"),
         ({"synapses": (Synapses("w", "x", Dense(np.ones((2, 4), np.int32))),)}, "have weights"),
         ({"synapses": (Synapses("w", "x", Dense(np.full((2, 3), 300, np.int32))),)}, "outside"),
         ({"synapses": (Synapses("w", "x", Dense(np.ones((2, 3), np.int32), 9)),)}, "weight_exp 9"),
