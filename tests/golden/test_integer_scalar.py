@@ -354,3 +354,20 @@ def test_wide_sums_are_exact_in_each_number_type(inputs: int, number: type) -> N
     trace = integer.run(network, {"x": x})
     for b in range(BATCH):
         np.testing.assert_array_equal(trace.u["n"][:, b], scalar_run(network, of_inference({"x": x}, b))["n"].u)
+
+
+def test_small_currents_are_not_lost_beside_huge_ones() -> None:
+    """Σ a·2^6 reaches 2^60, where float64 holds multiples of 256 alone, and one spike adds 64 to it."""
+    huge = Synapses("huge", "x", Dense(np.full((2, 258), 254, np.int32), 7))
+    small = Synapses("small", "z", Dense(np.array([[1], [-1]], np.int32)))
+    neurons = Population("n", (2,), (huge, small), 900, 4096, None, np.zeros((), np.int32))
+    ports = (InputPort("x", (258,), -(2**31), 2**31), InputPort("z", (1,), 0, 1))
+    network = IntegerNetwork(ports, (neurons,), (OutputPort("y", "n"),), 1e-3)
+    rng = np.random.default_rng(0)
+    inputs = {"x": rng.integers(2**31 - 9, 2**31, (STEPS, BATCH, 258)), "z": rng.integers(0, 2, (STEPS, BATCH, 1))}
+    inputs["x"][::2] *= -1
+    trace = integer.run(network, inputs)
+    wanted = [scalar_run(network, of_inference(inputs, b))["n"] for b in range(BATCH)]
+    for b in range(BATCH):
+        np.testing.assert_array_equal(trace.u["n"][:, b], wanted[b].u)
+    assert trace.current_wraps["n"] == sum(w.wraps for w in wanted) > 0
