@@ -12,7 +12,9 @@ import pytest
 
 from cortexcore.errors import GraphError
 from cortexcore.export import integer
-from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.nodes import AvgPool2d, Flatten, Linear, SumPool2d
+from cortexcore.export.nodes import Conv2d as Conv2d_float
 from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.constants import constant, constants
 from cortexcore.targets.energy.host import host_energy
@@ -20,6 +22,7 @@ from cortexcore.targets.energy.latency import Measurement, latency_figures, meas
 from cortexcore.targets.energy.loihi import cores_of, loihi_energy, loihi_latency, occupancy
 from cortexcore.targets.energy.operations import count, fan_out, operation_figures
 from cortexcore.targets.profile import Figure
+from cortexcore.targets.reference.target import dense_macs
 from cortexcore.targets.registry import get_target
 
 ZERO = np.zeros((), np.int32)
@@ -108,6 +111,45 @@ def test_a_convolutions_fan_out_is_that_of_its_matrix(stride, padding, dilation,
         dense, np.abs(integer.apply(replace(op, weight=np.ones_like(weight)), one, shape)).sum((1, 2))
     )
     assert np.array_equal(effective, np.count_nonzero(integer.apply(op, one, shape), axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"),
+    [((1, 1), (0, 0), (1, 1), 1), ((2, 3), (3, 1), (2, 1), 2), ((1, 2), (0, 2), (1, 4), 4)],
+)
+def test_a_convolution_of_two_axes_fans_out_as_its_matrix(stride, padding, dilation, groups):
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-1, 2, (4, 4 // groups, 3, 2)) * 2).astype(np.int32)
+    op, shape = Conv2d(weight, 0, stride, padding, dilation, groups), (4, 7, 6)
+    dense, effective = fan_out(op, shape)
+    one = np.eye(4 * 7 * 6, dtype=np.int64).reshape(-1, *shape)
+    met = integer.apply(replace(op, weight=np.ones_like(weight)), one, shape)
+    assert np.array_equal(dense, met.sum((1, 2, 3)))
+    assert np.array_equal(effective, np.count_nonzero(integer.apply(op, one, shape), axis=(1, 2, 3)))
+
+
+def test_states_are_counted_per_neuron():
+    """Of three neurons two keep a current: three membranes and two currents outlive a step."""
+    weight = np.ones((3, 2), np.int32)
+    du = np.array([4095, 0, 900], np.int32)
+    p = Population("a", (3,), (Synapses("w", "x", Dense(weight)),), du, 0, 15, ZERO)
+    network = IntegerNetwork((InputPort("x", (2,), -9, 9),), (p,), (OutputPort("y", "a"),), 1e-3)
+    inputs = {"x": np.ones((2, 1, 2), int)}
+    assert count(network, inputs, integer.run(network, inputs))[0].states == 5
+
+
+def test_dense_macs_of_layers_and_pools_by_hand():
+    """6 weights; 2·1·2·3 weights at 3·2 positions; windows of 4 at 1·3·2 places; anything else multiplies nothing."""
+    kernel = np.zeros((2, 1, 2, 3))
+    nodes = {
+        Linear(np.zeros((2, 3))): ((2,), 6),
+        Conv2d_float(kernel, np.zeros(2), (4, 4)): ((2, 3, 2), 12 * 6),
+        SumPool2d((2, 2), (1, 2)): ((1, 3, 2), 4 * 6),
+        AvgPool2d((2, 2), (1, 2), (1, 1)): ((1, 3, 2), 4 * 6),
+        Flatten((3, 2)): ((6,), 0),
+    }
+    for node, (sent, macs) in nodes.items():
+        assert dense_macs(node, sent) == macs, node
 
 
 def test_loihi_energy_by_hand_and_its_sums():

@@ -14,7 +14,7 @@ import pytest
 
 from cortexcore.errors import GraphError, TargetUnavailable
 from cortexcore.export import integer
-from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.loihi import interpreter, session
 from cortexcore.targets.loihi.check import check, depths, message_bits, sign_mode
@@ -142,6 +142,37 @@ def test_an_unrolled_convolution_is_the_convolution(stride, padding, dilation, g
     x = rng.integers(-9, 9, (5, 4, 11))
     assert np.array_equal(x.reshape(5, -1) @ dense.T, integer.apply(op, x, (4, 11)).reshape(5, -1))
     assert 0 not in data
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"),
+    [((1, 1), (0, 0), (1, 1), 1), ((2, 3), (3, 1), (2, 1), 2), ((1, 2), (0, 2), (1, 4), 4)],
+)
+def test_an_unrolled_convolution_of_two_axes_is_the_convolution(stride, padding, dilation, groups):
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-2, 3, (4, 4 // groups, 3, 2)) * 2).astype(np.int32)
+    op = Conv2d(weight, 0, stride, padding, dilation, groups)
+    data, indices, indptr = unroll(op, (7, 6))
+    dense = np.zeros((len(indptr) - 1, 4 * 7 * 6), np.int64)
+    for row in range(len(dense)):
+        np.add.at(dense[row], indices[indptr[row] : indptr[row + 1]], data[indptr[row] : indptr[row + 1]])
+    x = rng.integers(-9, 9, (5, 4, 7, 6))
+    assert np.array_equal(x.reshape(5, -1) @ dense.T, integer.apply(op, x, (4, 7, 6)).reshape(5, -1))
+    assert 0 not in data
+
+
+def test_what_only_other_targets_have_is_refused_with_a_remedy():
+    """All of it at once: per-neuron fields, no reset, and a dv beyond 12 bits."""
+    plain = population("a", 2, synapses("w", "x", 2, 3))
+    odd = replace(plain, vth=np.array([5, 6], np.int32), dv=np.array([4096, 0], np.int32), reset="none")
+    problems = get_target("loihi").check(network(odd)).problems
+    assert [p.node for p in problems] == ["a", "a", "a"]
+    assert [p.reason for p in problems] == [
+        "du, dv or vth differ between its neurons, and Lava's LIF has one of each",
+        "dv is 4096",
+        "reset 'none' is not a hardware LIF of Loihi",
+    ]
+    assert all("'onnx'" in p.remedy for p in (problems[0], problems[2]))
 
 
 def test_inputs_are_sent_when_their_population_is_due():

@@ -42,16 +42,19 @@ def agrees(network: IntegerNetwork, inputs: dict[str, np.ndarray]) -> None:
     du=st.sampled_from([0, 1, 7, 2048, 4094, 4095]),
     dv=st.sampled_from([0, 1, 9, 2047, 4095, 4096]),
     vth=st.sampled_from([None, 0, 1, 600, 131071]),
-    reset=st.sampled_from([("zero", False), ("subtract", False), ("subtract", True)]),
+    reset=st.sampled_from([("zero", False), ("subtract", False), ("subtract", True), ("none", False)]),
+    each=st.sets(st.sampled_from(["du", "dv", "vth"])),
     exponent=st.integers(-8, 7),
     high=st.sampled_from([1, 127, 2**15, 2**24, 2**31 - 1]),
 )
-def test_any_neuron_equals_the_golden_arithmetic(seed, du, dv, vth, reset, exponent, high):
+def test_any_neuron_equals_the_golden_arithmetic(seed, du, dv, vth, reset, each, exponent, high):
     rng = np.random.default_rng(seed)
     weight = (rng.integers(-128, 128, (6, 9)) * 2).astype(np.int32)
     bias = rng.integers(-4096, 4096, (6,)).astype(np.int32)
     port = InputPort("x", (9,), -high, high)
     changes = {"du": du, "dv": dv, "vth": vth, "reset": reset[0], "reset_delay": reset[1], "bias": bias, "bias_exp": 7}
+    tops = {"du": 4095, "dv": 4096, "vth": 131071}
+    changes |= {k: rng.integers(0, tops[k] + 1, 6).astype(np.int32) for k in each if changes[k] is not None}
     network = single(Dense(weight, exponent), port, (6,), **changes)
     x = rng.integers(-high, high + 1, (7, 2, 9))
     x[rng.random(x.shape) < 0.2] = high

@@ -11,7 +11,7 @@ import pytest
 
 from cortexcore.errors import BundleError, CortexCoreError
 from cortexcore.export import integer
-from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.registry import get_target
 from cortexcore.targets.saved import network_sha256
 
@@ -118,13 +118,40 @@ def test_options_outside_their_range_are_refused(tmp_path):
 def test_the_digest_sees_every_part_of_the_arithmetic():
     network = small()
     c, d = network.populations
+    each = np.arange(12, dtype=np.int32).reshape(3, 4)
     changed = [
         replace(network, populations=(replace(c, dv=501), d)),
         replace(network, populations=(replace(c, bias=c.bias + 1), d)),
         replace(network, inputs=(replace(network.inputs[0], low=-128),)),
         replace(network, outputs=(OutputPort("z", "d"),)),
         replace(network, populations=(replace(c, reset="subtract"), d)),
+        replace(network, populations=(replace(c, reset="none"), d)),
+        *(replace(network, populations=(replace(c, **{name: each}), d)) for name in ("du", "dv", "vth")),
+        replace(network, populations=(replace(c, vth=each[::-1].copy()), d)),
     ]
     digests = {network_sha256(n) for n in (network, *changed)}
     assert len(digests) == 1 + len(changed)
     assert network_sha256(replace(network, dt_s=2.0, metadata={})) == network_sha256(network)
+
+
+def test_a_digest_stays_what_it_was():
+    """Artifacts on disk carry it: of this network, as of the first release of the format."""
+    assert network_sha256(small()) == "9934aaf66404a17e66cb1420e01f325d4eae4f5f25d3348a3e80855202f5058d"
+
+
+@pytest.mark.parametrize("name", ["integer", "onnx"])
+def test_what_loihi_lacks_round_trips_too(name, tmp_path):
+    """Two axes, fields of each neuron's own, and no reset."""
+    rng = np.random.default_rng(0)
+    weight = (rng.integers(-128, 128, (4, 1, 2, 3)) * 2).astype(np.int32)
+    op = Conv2d(weight, -2, stride=(1, 2), padding=(1, 0), groups=2)
+    du, vth = (rng.integers(low, 4096, (4, 5, 2)).astype(np.int32) for low in (0, 200))
+    zero = np.zeros((), np.int32)
+    c = Population("c", (4, 5, 2), (Synapses("w", "x", op),), du, 300, vth, zero, reset="none")
+    network = IntegerNetwork((InputPort("x", (2, 4, 6), -9, 9),), (c,), (OutputPort("y", "c"),), 1e-3)
+    target = get_target(name)
+    target.save(target.lower(network, target.config()), tmp_path)
+    loaded = target.load(tmp_path)
+    assert network_sha256(loaded.network) == network_sha256(network)
+    x = {"x": rng.integers(-9, 10, (4, 2, 2, 4, 6))}
+    assert np.array_equal(target.run(loaded, x).outputs["y"], integer.run(network, x).outputs["y"])
