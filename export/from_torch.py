@@ -1,44 +1,67 @@
 """A PyTorch spiking network as a graph.
 
-The convention: the module's ``forward`` is *one time step* and its neurons keep their own state, as snnTorch's do with
-``init_hidden=True``. It is traced with torch.fx, the neurons as leaves, so a plain ``nn.Sequential`` works. The
-parameters of ``forward`` name the graph's inputs, the paths of the modules its nodes ("." becomes "_"); the output is
-"y", several are "y0", "y1", … or, from a returned dict, named by its keys. A ``snntorch.Leaky`` with
-``reset_mechanism="none", output=True`` whose membrane is returned is a leaky integrator (LI), the readout.
+The model runs once on a sample, in evaluation, and every tensor is followed (:mod:`cortexcore.export.torch_recorder`).
+Two forms of ``forward`` are understood, and what lies between them:
 
-What is exported is what ``model.eval()`` computes: batch normalisation is folded, dropout is gone.
+* *One time step*, the neurons keeping their own state (``init_hidden=True``), or handing it through: a state that is
+  passed as an argument and returned is the neuron's own. Samples are [B, *shape]. A plain ``nn.Sequential`` works.
+* *All steps*, in a loop of its own::
+
+      mem = self.lif.reset_mem()
+      for step in range(x.size(0)):                      # or range(self.num_steps), with x the same at every step
+          spk, mem = self.lif(self.fc(x[step]), mem)
+          record.append(spk)
+      return torch.stack(record)
+
+  A sample that is indexed by step has its time on that axis, [T, B, *shape]; one that is used whole is a constant
+  current, [B, *shape]. All steps must wire the neurons alike, each neuron being called once per step with the state
+  that it returned; a value of the step before is a recurrent connection, one step late. Two steps at least, where
+  something is late. A value of the last step alone stands for the signal that has it there.
+
+Names: the parameters of ``forward`` are the graph's inputs, the paths of modules its nodes ("." becomes "_"); the output
+is "y", several are "y0", "y1", … by their position or, from a returned dict, named by its keys.
+
+A neuron with ``reset_mechanism="none"`` whose membrane is read is an integrator (LI, CubaLI, I), the readout. Returned
+together with its membrane, its spikes and current are left out, as they follow from it. The membrane of a neuron
+that resets has no output: choose what to keep by ``outputs``.
+
+What is exported is what ``model.eval()`` computes: batch normalisation is folded into the layer before it or becomes a
+layer of each channel with itself, dropout is gone, pooling over one axis is a convolution.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cortexcore.errors import GraphError, missing_package
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import Flatten, Input, Node, Output, Scale
-from cortexcore.export.shapes import Shape, sent_shape
-from cortexcore.export.torch_layers import Refusal, array, fold_batch_norm, layer, neuron
 
 if TYPE_CHECKING:
     import torch
 
 
 def from_torch(
-    model: torch.nn.Module, sample_inputs: Any, dt_s: float, metadata: Mapping[str, Any] | None = None
+    model: torch.nn.Module,
+    sample_inputs: Any,
+    dt_s: float,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[int | str] | None = None,
 ) -> Graph:
-    """Export a module whose ``forward`` is one time step; see the module docstring for the convention.
+    """Export a module; see the module docstring for the forms of ``forward``.
 
     Args:
-        model: the network; it is only read.
-        sample_inputs: one array or tensor per input, [B, *shape], alone, in a tuple or in a dict by name;
-            only the shapes are used.
+        model: the network; it is left as it was: mode, states, buffers and random generators.
+        sample_inputs: one array or tensor per input, [B, *shape] or with time, [T, B, *shape], alone, in a tuple or in
+            a dict by name; numbers, strings and None are handed on. Values do not matter, steps and shapes do.
         dt_s: length of a step in seconds; it gives snnTorch's β its time constant, tau = dt/(1 − β).
-        metadata: JSON values for the graph, e.g. classes and front end.
+        metadata: JSON values for the graph, e.g. classes, front end, or ``input_ranges`` {input: (low, high)}, by which
+            a reset "subtract" without delay can be proven to be kept.
+        outputs: the returned values that become outputs, by position or name; all of them if None.
 
     Returns:
         the graph, discretized with Euler.
@@ -48,265 +71,90 @@ def from_torch(
         TargetUnavailable: torch or snntorch is not installed.
     """
     try:
-        import snntorch
-        import torch
-        import torch.fx
+        from cortexcore.export.torch_recorder import Recorder
+        from cortexcore.export.torch_rest import at_rest
+        from cortexcore.export.torch_returned import wanted_outputs
+        from cortexcore.export.torch_steps import Fold
     except ImportError as error:
         raise missing_package(error.name or "torch", "train", "exporting a PyTorch network") from error
+    from cortexcore.export.torch_ranges import unproven
+    from cortexcore.export.torch_values import Argument
 
-    class Tracer(torch.fx.Tracer):
-        def is_leaf_module(self, m: torch.nn.Module, module_qualified_name: str) -> bool:
-            return isinstance(m, snntorch.SpikingNeuron) or super().is_leaf_module(m, module_qualified_name)
+    samples = _samples(model, sample_inputs)
+    with at_rest(model):
+        recorder = Recorder(model)
+        tensors = {name: _tensor(model, value) for name, value in samples.items()}
+        for name, tensor in tensors.items():
+            if hasattr(tensor, "shape"):
+                recorder.bind(tensor, Argument(name, tuple(range(tensor.ndim))))
+        result = _run(model, recorder, tensors)
+        wanted, problems = wanted_outputs(recorder, result, outputs)
+    problems += recorder.problems
+    inputs = {}
+    for name, tensor in tensors.items():
+        if name in recorder.whole and name in recorder.stepped:
+            problems.append(f"input '{name}' is used step by step and also whole (give it as two inputs)")
+        elif hasattr(tensor, "shape") and name not in recorder.states:
+            calls = [recorder.whole[name]] if name in recorder.whole else list(recorder.stepped.get(name, {}).values())
+            inputs[name] = calls[0].shape if calls else tuple(int(n) for n in tensor.shape[1:])
+            if not inputs[name] or min(inputs[name]) < 1:
+                problems.append(f"the sample of '{name}' must have the shape [B, *shape], with a batch axis first")
+    fold = Fold(recorder.calls, wanted, inputs, float(dt_s))
+    fold.problems += problems
+    graph = fold.graph(dict(metadata or {}))
+    if graph is not None:
+        fold.problems += unproven(graph, fold.at_once)
+    if graph is None or fold.problems:
+        raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(dict.fromkeys(fold.problems)))
+    return graph
 
+
+def _run(model: torch.nn.Module, recorder: Any, tensors: Mapping[str, Any]) -> Any:
+    """Run the model under the recorder."""
     try:
-        traced = Tracer().trace(model)
+        with recorder.following():
+            return model(**tensors)
+    except GraphError as error:
+        more = "; ".join(dict.fromkeys(recorder.problems))
+        raise GraphError(f"{type(model).__name__} cannot be exported: {error}{'; ' + more if more else ''}") from error
     except Exception as error:
         raise GraphError(
-            f"the forward of {type(model).__name__} cannot be traced as one time step: {error} "
-            "(forward(x) must be a fixed chain of layers without loops over time or branches on data)"
+            f"the forward of {type(model).__name__} does not run on the sample: {error} (give each input as it takes "
+            "it: [B, *shape], or with time, [T, B, *shape])"
         ) from error
-    for unread in [n for n in reversed(traced.nodes) if n.op not in ("placeholder", "output")]:
-        if not unread.users:
-            traced.erase_node(unread)
-    walk = _Walk(model, dt_s, _sample_shapes(traced, sample_inputs))
-    for fx_node in traced.nodes:
-        walk.visit(fx_node)
-    if walk.problems:
-        raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(dict.fromkeys(walk.problems)))
-    nodes, edges = _reachable(walk)
-    return Graph(nodes, edges, float(dt_s), "euler", dict(metadata or {}))
 
 
-@dataclass(frozen=True)
-class _Signal:
-    """What an fx node stands for: a sum of what these graph nodes send, without batch."""
-
-    sources: tuple[str, ...]
-    shape: Shape
-
-
-@dataclass
-class _Walk:
-    """Builds the graph along torch.fx's nodes, and collects what cannot be kept."""
-
-    model: torch.nn.Module
-    dt_s: float
-    sample_shapes: Mapping[str, Shape]
-    nodes: dict[str, Node] = field(default_factory=dict)
-    edges: list[tuple[str, str]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    folded: dict[str, str] = field(default_factory=dict)
-    """Name of a batch normalisation → name of the layer it was folded into."""
-    values: dict[Any, Any] = field(default_factory=dict)
-    """fx node → _Signal, constant array, ``("neuron", fx node)`` of a tuple-valued neuron; absent after a refusal."""
-
-    def visit(self, fx_node: Any) -> None:
-        """Translate one fx node, if everything it reads could be translated."""
-        missing = [arg for arg in fx_node.all_input_nodes if arg not in self.values]
-        if missing and fx_node.op != "call_module":
-            return
-        try:
-            match fx_node.op:
-                case "placeholder":
-                    self._placeholder(fx_node)
-                case "get_attr":
-                    self.values[fx_node] = array(operator.attrgetter(fx_node.target)(self.model))
-                case "call_module":
-                    self._module(fx_node, bool(missing))
-                case "call_function" | "call_method":
-                    self.values[fx_node] = self._function(fx_node)
-                case "output":
-                    self._outputs(fx_node.args[0])
-        except Refusal as refusal:
-            self.problems.append(f"'{_place(fx_node)}' {refusal}")
-
-    def _placeholder(self, fx_node: Any) -> None:
-        name = str(fx_node.target)
-        shape = self.sample_shapes[name]
-        self.values[fx_node] = self._add(name, Input(shape), (), shape)
-
-    def _add(self, name: str, node: Node, sources: Sequence[str], shape: Shape) -> _Signal:
-        if name in self.nodes:
-            raise Refusal(f"would be the second node named '{name}' (rename a module, an input or an output)")
-        if len(set(sources)) < len(sources):
-            raise Refusal("receives the same signal twice (multiply it by 2 instead)")
-        self.nodes[name] = node
-        self.edges += [(source, name) for source in sources]
-        return _Signal(tuple(sources), shape) if isinstance(node, Output) else _Signal((name,), shape)
-
-    def _module(self, fx_node: Any, blind: bool) -> None:
-        """A module; ``blind`` where what it receives was refused, so that only its kind can be judged."""
-        import snntorch
-        import torch
-
-        module = self.model.get_submodule(fx_node.target)
-        name = str(fx_node.target).replace(".", "_")
-        if len(fx_node.args) != 1 or fx_node.kwargs:
-            raise Refusal(
-                "is called with its state (let it keep its state: init_hidden=True, and pass the input alone)"
-            )
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd | torch.nn.Identity):
-            if not blind:
-                self.values[fx_node] = self._signal(fx_node.args[0])
-            return
-        if blind:
-            known = torch.nn.Linear | torch.nn.Conv1d | torch.nn.Flatten | torch.nn.BatchNorm1d
-            if not isinstance(module, known | snntorch.Leaky | snntorch.Synaptic):
-                layer(module, ())
-            return
-        signal = self._signal(fx_node.args[0])
-        if isinstance(module, snntorch.SpikingNeuron):
-            self._neuron(fx_node, module, name, signal)
-        elif isinstance(module, torch.nn.BatchNorm1d):
-            before = signal.sources[0] if len(signal.sources) == 1 else ""
-            folded = fold_batch_norm(module, self.nodes[before] if before else Flatten(()))
-            sources = [a for a, b in self.edges if b == before]
-            self.folded[name] = before
-            self.values[fx_node] = self._add(name, folded, sources, signal.shape)
-        else:
-            node = layer(module, signal.shape)
-            while name in self.nodes:
-                name += "_again"
-            self.values[fx_node] = self._add(name, node, signal.sources, sent_shape(node, signal.shape))
-
-    def _neuron(self, fx_node: Any, module: Any, name: str, signal: _Signal) -> None:
-        tupled = bool(module.output) or not module.init_hidden
-        membrane = tupled and module.reset_mechanism == "none" and not _reads_spikes(fx_node)
-        node = neuron(module, signal.shape, self.dt_s, membrane)
-        if name in self.nodes:
-            raise Refusal("is used twice in one step, and would be updated twice (use two neurons)")
-        sent = self._add(name, node, signal.sources, signal.shape)
-        self.values[fx_node] = _Tuple(sent, membrane, 2 if hasattr(module, "alpha") else 1) if tupled else sent
-
-    def _function(self, fx_node: Any) -> Any:
-        """A call of a function or of a tensor's method."""
-        import torch
-
-        args = fx_node.args
-        match fx_node.target:
-            case operator.getitem if isinstance(self.values.get(args[0]), _Tuple):
-                return self.values[args[0]].item(args[1])
-            case operator.add | operator.iadd | torch.add | "add" | "add_" if len(args) == 2 and not fx_node.kwargs:
-                return self._sum(*(self._operand(a) for a in args))
-            case operator.mul | operator.imul | torch.mul | torch.multiply | "mul" | "mul_" if len(args) == 2:
-                return self._scaled(fx_node, *(self._operand(a) for a in args))
-            case operator.truediv | torch.div | "div" if len(args) == 2 and not fx_node.kwargs:
-                signal, divisor = (self._operand(a) for a in args)
-                if isinstance(signal, _Signal) and not isinstance(divisor, _Signal) and np.all(divisor != 0):
-                    return self._scaled(fx_node, signal, 1.0 / divisor)
-            case torch.flatten | "flatten" if args[1:] == (1,) or fx_node.kwargs == {"start_dim": 1}:
-                signal = self._signal(args[0])
-                shape = (int(np.prod(signal.shape)),)
-                return self._add(str(fx_node.name), Flatten(signal.shape), signal.sources, shape)
-        raise Refusal(
-            "has no counterpart (use layers, a + b, a multiplication by a constant, flatten(1), or nn.Flatten())"
-        )
-
-    def _sum(self, a: Any, b: Any) -> _Signal:
-        if not (isinstance(a, _Signal) and isinstance(b, _Signal)):
-            raise Refusal("adds a constant (put it into the bias of a Linear or Conv1d)")
-        if a.shape != b.shape:
-            raise Refusal(f"adds signals of the shapes {a.shape} and {b.shape} (they must be equal)")
-        if set(a.sources) & set(b.sources):
-            raise Refusal("adds a signal to itself (multiply it by 2 instead)")
-        return _Signal(a.sources + b.sources, a.shape)
-
-    def _scaled(self, fx_node: Any, a: Any, b: Any) -> _Signal:
-        signal, factor = (a, b) if isinstance(a, _Signal) else (b, a)
-        if not isinstance(signal, _Signal) or isinstance(factor, _Signal):
-            raise Refusal("does not multiply a signal by a constant (only constants can be multiplied with)")
-        if factor.ndim and factor.size > 1:
-            if factor.ndim > len(signal.shape) and factor.shape[0] == 1:
-                factor = factor[0]
-            if np.broadcast_shapes(factor.shape, signal.shape) != signal.shape:
-                raise Refusal(f"multiplies {signal.shape} by a constant of shape {factor.shape}")
-            factor = np.array(np.broadcast_to(factor, signal.shape))
-        else:
-            factor = factor.reshape(())
-        return self._add(str(fx_node.name), Scale(factor), signal.sources, signal.shape)
-
-    def _operand(self, arg: Any) -> Any:
-        """An argument as a signal or a constant array."""
-        if isinstance(arg, int | float):
-            return np.array(float(arg))
-        return self._signal(arg) if isinstance(self.values[arg], _Tuple) else self.values[arg]
-
-    def _signal(self, arg: Any) -> _Signal:
-        value = self.values.get(arg) if isinstance(arg, Hashable) else None
-        if isinstance(value, _Tuple):
-            raise Refusal(f"receives the spikes and the state of '{arg}' together (take one: spikes = result[0])")
-        if not isinstance(value, _Signal):
-            raise Refusal("receives a constant")
-        return value
-
-    def _outputs(self, returned: Any) -> None:
-        if isinstance(returned, Mapping):
-            named = {str(key): value for key, value in returned.items()}
-        elif isinstance(returned, tuple | list):
-            named = {f"y{i}": value for i, value in enumerate(returned)}
-        else:
-            named = {"y": returned}
-        for name, arg in named.items():
-            value = self.values.get(arg)
-            signal = value.item(1 if value.membrane else 0) if isinstance(value, _Tuple) else self._signal(arg)
-            self._add(name, Output(signal.shape), signal.sources, signal.shape)
-
-
-@dataclass(frozen=True)
-class _Tuple:
-    """What a neuron with ``output=True`` returns: spikes, then its states, the membrane last at ``last``."""
-
-    sent: _Signal
-    membrane: bool
-    last: int
-
-    def item(self, index: Any) -> _Signal:
-        """The spikes (0), or the membrane (last) of a readout."""
-        if index not in (0, self.last, -1) or (index == 0) == self.membrane:
-            raise Refusal(
-                "reads a neuron's state (only a readout, snntorch.Leaky with reset_mechanism='none', is read at its "
-                "membrane, and then not at its spikes)"
-            )
-        return self.sent
-
-
-def _reads_spikes(fx_node: Any) -> bool:
-    """Whether anything takes item 0 of what a neuron returns."""
-    return any(user.target is operator.getitem and user.args[1] == 0 for user in fx_node.users)
-
-
-def _place(fx_node: Any) -> str:
-    """Where in the model an fx node stands, in the user's words."""
-    if fx_node.op in ("call_module", "placeholder", "get_attr"):
-        return str(fx_node.target)
-    return str(fx_node.name)
-
-
-def _sample_shapes(traced: Any, sample_inputs: Any) -> dict[str, Shape]:
-    """Input name → shape without batch, from the samples."""
-    names = [str(n.target) for n in traced.nodes if n.op == "placeholder"]
+def _samples(model: torch.nn.Module, sample_inputs: Any) -> dict[str, Any]:
+    """Argument of forward → sample."""
+    parameters = list(inspect.signature(model.forward).parameters.values())
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if any(parameter.kind in kinds for parameter in parameters):
+        raise GraphError(f"the forward of {type(model).__name__} takes arguments without names (name them)")
+    names = [parameter.name for parameter in parameters]
+    needed = [parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty]
     if isinstance(sample_inputs, Mapping):
-        samples = {str(k): v for k, v in sample_inputs.items()}
+        samples = {str(key): value for key, value in sample_inputs.items()}
     elif isinstance(sample_inputs, tuple | list):
-        samples = dict(zip(names, sample_inputs, strict=False)) if len(names) == len(sample_inputs) else {}
+        samples = dict(zip(names, sample_inputs, strict=False)) if len(sample_inputs) <= len(names) else {}
     else:
-        samples = {names[0]: sample_inputs} if len(names) == 1 else {}
-    if set(samples) != set(names):
+        samples = {names[0]: sample_inputs} if names else {}
+    if not set(needed) <= set(samples) <= set(names) or not samples:
         raise GraphError(f"forward takes {names}: give one sample [B, *shape] for each, in a tuple or a dict by name")
-    shapes = {name: tuple(int(n) for n in np.shape(sample))[1:] for name, sample in samples.items()}
-    if bad := [name for name, shape in shapes.items() if not shape or min(shape) < 1]:
-        raise GraphError(f"the samples of {bad} must have the shape [B, *shape], with a batch axis first")
-    return shapes
+    bad = [
+        name
+        for name, value in samples.items()
+        if hasattr(value, "shape") and (np.ndim(value) < 2 or 0 in np.shape(value))
+    ]
+    if bad or not any(hasattr(value, "shape") for value in samples.values()):
+        raise GraphError(f"the samples of {bad or names} must have the shape [B, *shape], with a batch axis first")
+    return samples
 
 
-def _reachable(walk: _Walk) -> tuple[dict[str, Node], tuple[tuple[str, str], ...]]:
-    """The inputs and all that an output depends on; a layer with folded batch normalisation keeps the layer's name."""
-    needed = {name for name, node in walk.nodes.items() if isinstance(node, Output)}
-    for source, destination in reversed(walk.edges):
-        if destination in needed:
-            needed.add(source)
-    kept = [name for name, node in walk.nodes.items() if name in needed or isinstance(node, Input)]
-    named = {name: name for name in kept}
-    named |= {norm: layer for norm, layer in walk.folded.items() if norm in named and layer not in named}
-    nodes = {named[name]: walk.nodes[name] for name in kept}
-    return nodes, tuple((named[a], named[b]) for a, b in walk.edges if a in named and b in named)
+def _tensor(model: torch.nn.Module, value: Any) -> Any:
+    """A sample as a tensor of the model's type; what is no array as it is."""
+    import torch
+
+    if not hasattr(value, "shape"):
+        return value
+    like = next((p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()), torch.zeros(()))
+    return torch.tensor(value if not hasattr(value, "detach") else value.detach().cpu().numpy()).to(like)

@@ -1,173 +1,249 @@
-"""One torch or snnTorch module as one node; whatever a node cannot keep is a :class:`Refusal` with its remedy.
+"""PyTorch's layers as nodes; whatever a node cannot keep is a :class:`Refusal` with its remedy.
 
-torch and snntorch are looked at, never imported at this module's import.
+torch is looked at, never imported at this module's import.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Float, Linear, Node, Reset
+from cortexcore.export.nodes import (
+    Affine,
+    AvgPool2d,
+    Conv1d,
+    Conv2d,
+    Flatten,
+    Float,
+    Linear,
+    Node,
+    Pair,
+    SumPool2d,
+)
 from cortexcore.export.shapes import Shape
+from cortexcore.export.torch_values import Refusal
 
 if TYPE_CHECKING:
     import torch
 
+INSTEAD = (
+    "use Linear, Conv1d, Conv2d, BatchNorm1d, BatchNorm2d, AvgPool1d, AvgPool2d, LPPool1d or LPPool2d with "
+    "norm_type=1 for a sum, Flatten, Dropout, Identity, or a neuron of snnTorch"
+)
 
-class Refusal(Exception):
-    """What a module does that no node can keep, and the remedy; collected by ``from_torch`` into one GraphError."""
+
+def known_layers() -> dict[type, Callable[[Any, Shape], Node]]:
+    """Layer class → its translation; a subclass is taken where it inherits ``forward``."""
+    import torch
+
+    nn = torch.nn
+    return {
+        nn.Linear: lambda m, shape: linear(m.weight, m.bias, shape),
+        nn.Conv1d: _conv_module,
+        nn.Conv2d: _conv_module,
+        nn.AvgPool1d: lambda m, shape: average(
+            shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad
+        ),
+        nn.AvgPool2d: lambda m, shape: average(
+            shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
+        ),
+        nn.LPPool1d: _sum_module,
+        nn.LPPool2d: _sum_module,
+        nn.Flatten: lambda m, shape: flatten(shape, m.start_dim, m.end_dim),
+    }
+
+
+def removed_layers() -> tuple[type, ...]:
+    """Layers that do nothing in ``model.eval()``."""
+    import torch
+
+    return (torch.nn.Identity, torch.nn.modules.dropout._DropoutNd)
 
 
 def layer(module: torch.nn.Module, shape: Shape) -> Node:
-    """A Linear, Conv1d or Flatten that receives ``shape`` (without batch).
+    """A layer that receives ``shape`` (without batch).
 
     Raises:
         Refusal: the layer, or one of its options, has no node.
     """
     import torch
 
-    match module:
-        case torch.nn.Linear():
-            if len(shape) != 1:
-                raise Refusal(f"is applied to the last axis of {shape} (put nn.Flatten() before it)")
-            weight = array(module.weight)
-            return Linear(weight) if module.bias is None else Affine(weight, array(module.bias))
-        case torch.nn.Conv1d():
-            return _conv1d(module, shape)
-        case torch.nn.Flatten():
-            if (module.start_dim, module.end_dim) not in ((1, -1), (1, len(shape))):
-                raise Refusal("flattens only some axes (use nn.Flatten() with its defaults)")
-            return Flatten(shape)
-    raise Refusal(
-        f"is a {type(module).__name__}, which has no counterpart (use Linear, Conv1d, BatchNorm1d, Flatten, Dropout, "
-        "snntorch.Leaky or snntorch.Synaptic)"
-    )
+    for known, translate in known_layers().items():
+        if isinstance(module, known) and type(module).forward is known.forward:
+            return translate(module, shape)
+    if isinstance(module, torch.nn.MaxPool1d | torch.nn.MaxPool2d | torch.nn.modules.pooling._AdaptiveMaxPoolNd):
+        raise Refusal(
+            f"is a {type(module).__name__}, whose maximum no linear node computes (use AvgPool, or a convolution with "
+            "a stride, and train again)"
+        )
+    raise Refusal(f"is a {type(module).__name__}, which has no counterpart ({INSTEAD})")
 
 
-def _conv1d(module: torch.nn.Conv1d, shape: Shape) -> Conv1d:
-    if len(shape) != 2:
-        raise Refusal(f"receives {shape}, it takes [channels, length]")
+def linear(weight: Any, bias: Any, shape: Shape) -> Linear | Affine:
+    """y = W·x + b on the last axis."""
+    if len(shape) != 1:
+        raise Refusal(f"is applied to the last axis of {shape} (put nn.Flatten() before it)")
+    values = array(weight, "weights")
+    return Linear(values) if bias is None else Affine(values, array(bias, "biases"))
+
+
+def _conv_module(module: Any, shape: Shape) -> Conv1d | Conv2d:
     if module.padding_mode != "zeros":
         raise Refusal(f"pads with '{module.padding_mode}' (use padding_mode='zeros')")
-    weight = array(module.weight)
-    stride, dilation = int(module.stride[0]), int(module.dilation[0])
-    padding = module.padding if isinstance(module.padding, str) else int(module.padding[0])
+    return convolution(module.weight, module.bias, shape, module.stride, module.padding, module.dilation, module.groups)
+
+
+def convolution(
+    weight: Any, bias: Any, shape: Shape, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Conv1d | Conv2d:
+    """A convolution over the last one or two axes of ``shape``, with PyTorch's options."""
+    values = array(weight, "weights")
+    axes = values.ndim - 2
+    if len(shape) != axes + 1:
+        raise Refusal(f"receives {shape}, it takes [channels, {'length' if axes == 1 else 'height, width'}]")
+    strides, dilations = per_axis(stride, axes), per_axis(dilation, axes)
     if padding == "same":
-        reach = dilation * (weight.shape[2] - 1)
-        if reach % 2:
+        reach = [d * (k - 1) for d, k in zip(dilations, values.shape[2:], strict=True)]
+        if any(r % 2 for r in reach):
             raise Refusal("pads both sides unequally with padding='same' (use an odd kernel or a number)")
-        padding = reach // 2
-    bias = np.zeros(len(weight)) if module.bias is None else array(module.bias)
-    return Conv1d(weight, bias, shape[1], stride, 0 if padding == "valid" else int(padding), dilation, module.groups)
+        pads = tuple(r // 2 for r in reach)
+    else:
+        pads = per_axis(0 if padding == "valid" else padding, axes)
+    biases = np.zeros(len(values)) if bias is None else array(bias, "biases")
+    if axes == 1:
+        return Conv1d(values, biases, shape[1], strides[0], pads[0], dilations[0], int(groups))
+    return Conv2d(values, biases, _pair(shape[1:]), _pair(strides), _pair(pads), _pair(dilations), int(groups))
 
 
-def fold_batch_norm(module: torch.nn.BatchNorm1d, before: Node) -> Affine | Conv1d:
-    """BatchNorm1d as ``model.eval()`` computes it, folded into the linear node ``before`` it.
+def average(
+    shape: Shape,
+    kernel: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor: int | None = None,
+) -> Node:
+    """Average pooling over the last axis or, of [channels, height, width], the last two."""
+    axes = len(shape) - 1
+    kernels = _window(shape, kernel, stride, padding, ceil_mode)
+    size, strides, pads = kernels
+    if any(pads) and not count_include_pad:
+        raise Refusal("does not count its padding (use count_include_pad=True, or no padding)")
+    if divisor is not None and divisor not in (1, math.prod(size)):
+        raise Refusal("divides by something else than its window (use divisor_override=1 and a multiplication)")
+    if axes == 1:
+        return _pool1d(shape, size[0], strides[0], pads[0], 1.0 / size[0])
+    if divisor == 1:
+        return SumPool2d(_pair(size), _pair(strides), _pair(pads))
+    return AvgPool2d(_pair(size), _pair(strides), _pair(pads))
 
-    y = γ·(x − mean)/√(var + ε) + β, so that W ← W·g and b ← (b − mean)·g + β with g = γ/√(var + ε).
 
-    Raises:
-        Refusal: there is no linear layer before it, or it keeps no running statistics.
-    """
+def _sum_module(module: Any, shape: Shape) -> Node:
+    if float(module.norm_type) != 1.0:
+        raise Refusal(f"takes a norm of {module.norm_type}, which is not linear (use norm_type=1, the sum)")
+    size, strides, pads = _window(shape, module.kernel_size, module.stride, 0, module.ceil_mode)
+    if len(shape) == 2:
+        return _pool1d(shape, size[0], strides[0], pads[0], 1.0)
+    return SumPool2d(_pair(size), _pair(strides), _pair(pads))
+
+
+def _pool1d(shape: Shape, kernel: int, stride: int, padding: int, weight: float) -> Conv1d:
+    """NIR has no pooling over one axis; a convolution of each channel with equal weights is the same."""
+    channels, length = shape
+    weights = np.full((channels, 1, kernel), weight)
+    return Conv1d(weights, np.zeros(channels), length, stride, padding, 1, channels)
+
+
+def _window(shape: Shape, kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -> tuple[tuple[int, ...], ...]:
+    """Kernel, stride and padding per axis."""
+    axes = len(shape) - 1
+    if axes not in (1, 2):
+        raise Refusal(f"receives {shape}, it takes [channels, length] or [channels, height, width]")
+    size = per_axis(kernel, axes)
+    strides = size if stride is None or stride == [] else per_axis(stride, axes)
+    pads = per_axis(padding, axes)
+    over = [(n + 2 * p - k) % s for n, p, k, s in zip(shape[1:], pads, size, strides, strict=True)]
+    if ceil_mode and any(over):
+        raise Refusal("rounds its positions up, over the input's end (use ceil_mode=False)")
+    return size, strides, pads
+
+
+def flatten(shape: Shape, start: int, end: int) -> Flatten:
+    """``torch.flatten``, whose axes count the batch."""
+    axes = len(shape) + 1
+    first, last = start % axes, end % axes
+    if first == 0:
+        raise Refusal("flattens the batch into the signal (use start_dim=1)")
+    return Flatten(shape, first - 1, last - 1)
+
+
+def batch_norm(module: Any, shape: Shape) -> tuple[Float, Float]:
+    """Gain and offset per channel of a BatchNorm in ``model.eval()``: y = g·x + o, g = γ/√(var + ε), o = β − mean·g."""
     if module.running_mean is None or module.running_var is None:
         raise Refusal("keeps no running statistics (use track_running_stats=True)")
-    if not isinstance(before, Linear | Affine | Conv1d):
-        raise Refusal("does not follow a Linear or Conv1d directly (move it there, so that it can be folded)")
-    gain = 1.0 / np.sqrt(array(module.running_var) + module.eps)
+    gain = 1.0 / np.sqrt(array(module.running_var, "running variances") + module.eps)
     offset = np.zeros_like(gain)
     if module.affine:
-        gain, offset = gain * array(module.weight), array(module.bias)
-    bias = np.zeros(len(before.weight)) if isinstance(before, Linear) else before.bias
-    bias = (bias - array(module.running_mean)) * gain + offset
-    if isinstance(before, Conv1d):
-        weight = before.weight * gain[:, None, None]
-        return Conv1d(weight, bias, before.input_length, before.stride, before.padding, before.dilation, before.groups)
-    return Affine(before.weight * gain[:, None], bias)
+        gain, offset = gain * array(module.weight, "weights"), array(module.bias, "biases")
+    return gain, offset - array(module.running_mean, "running means") * gain
 
 
-def neuron(module: Any, shape: Shape, dt_s: float, membrane: bool) -> Node:
-    """A ``snntorch.Leaky`` or ``Synaptic`` as LIF, CubaLIF or, where ``membrane`` is what is read, LI.
+def fold_after(before: Node | None, gain: Float, offset: Float) -> Node | None:
+    """The layer ``before`` a gain and offset per channel with them folded in: W ← W·g, b ← b·g + o; None if none is."""
+    match before:
+        case Linear(weight=weight):
+            return Affine(weight * gain[:, None], offset)
+        case Affine(weight=weight, bias=bias):
+            return Affine(weight * gain[:, None], bias * gain + offset)
+        case Conv1d():
+            weights, biases = before.weight * gain[:, None, None], before.bias * gain + offset
+            return Conv1d(
+                weights, biases, before.input_length, before.stride, before.padding, before.dilation, before.groups
+            )
+        case Conv2d():
+            weights, biases = before.weight * gain[:, None, None, None], before.bias * gain + offset
+            return Conv2d(
+                weights, biases, before.input_size, before.stride, before.padding, before.dilation, before.groups
+            )
+    return None
 
-    snnTorch adds the input to the decayed state without a gain, v ← β·v + i; under Euler that is
-    tau = dt/(1 − β) and r = 1/(1 − β).
 
-    Args:
-        module: the neuron.
-        shape: what it receives, without batch.
-        dt_s: the graph's time step in seconds.
-        membrane: its membrane is read, not its spikes.
+def channelwise(shape: Shape, gain: Float, offset: Float) -> Node:
+    """A gain and offset per channel as a layer of its own: of each channel with itself, exact wherever it stands."""
+    channels = shape[0]
+    match shape:
+        case (_,):
+            return Affine(np.diag(gain), offset)
+        case (_, length):
+            return Conv1d(gain.reshape(channels, 1, 1), offset, length, groups=channels)
+        case (_, height, width):
+            return Conv2d(gain.reshape(channels, 1, 1, 1), offset, (height, width), groups=channels)
+    raise Refusal(f"receives {shape}, it takes [channels], [channels, length] or [channels, height, width]")
+
+
+def per_axis(value: Any, axes: int) -> tuple[int, ...]:
+    """PyTorch's "one number, or one per axis"."""
+    values = tuple(int(v) for v in value) if isinstance(value, tuple | list) else (int(value),) * axes
+    return values * axes if len(values) == 1 else values
+
+
+def _pair(values: tuple[int, ...]) -> Pair:
+    height, width = values
+    return height, width
+
+
+def array(tensor: Any, what: str = "values") -> Float:
+    """A tensor or number as a float64 array of its own.
 
     Raises:
-        Refusal: an option without counterpart.
+        Refusal: it holds NaN or infinity.
     """
-    import snntorch
-
-    reset: Reset = module.reset_mechanism
-    _refuse_options(module)
-    threshold = _parameter(module.threshold, shape, "threshold")
-    if threshold.min() < 0:
-        raise Refusal(f"has a threshold of {threshold.min():g}, which fires at rest (use a threshold of at least 0)")
-    tau, gain = _time_constant(module.beta, shape, dt_s, "beta")
-    zero = np.zeros(())
-    if membrane:
-        if type(module) is not snntorch.Leaky or reset != "none":
-            raise Refusal("is read at its membrane (a readout is snntorch.Leaky with reset_mechanism='none')")
-        return LI(shape, tau, gain, zero)
-    if reset == "subtract" and not module.reset_delay:
-        raise Refusal(
-            "subtracts at once, and snnTorch does so twice where the membrane is still above its threshold "
-            "(use reset_delay=True or reset_mechanism='zero')"
-        )
-    if type(module) is snntorch.Leaky:
-        return LIF(shape, tau, gain, zero, threshold, reset, bool(module.reset_delay) and reset == "subtract")
-    if reset == "zero" and module.reset_delay:
-        raise Refusal("drops the input of the step after a spike (use reset_delay=False)")
-    tau_syn, w_in = _time_constant(module.alpha, shape, dt_s, "alpha")
-    return CubaLIF(shape, tau_syn, tau, gain, zero, threshold, w_in, reset, reset == "subtract")
-
-
-def _refuse_options(module: Any) -> None:
-    """Refuse what snnTorch can do to a spike that no target does."""
-    import snntorch
-    import torch
-
-    if type(module) not in (snntorch.Leaky, snntorch.Synaptic):
-        raise Refusal(f"is a {type(module).__name__} (use snntorch.Leaky or snntorch.Synaptic)")
-    if module.inhibition:
-        raise Refusal("inhibits its neighbours (use inhibition=False)")
-    if module.state_quant:
-        raise Refusal("quantizes its own state (use state_quant=False; quantize() does it after the export)")
-    if float(np.max(np.abs(array(module.graded_spikes_factor) - 1.0))) > 0:
-        raise Refusal("sends graded spikes (use graded_spikes_factor=1)")
-    probe = torch.cat([torch.linspace(-4.0, 4.0, 801), torch.tensor([-1e-4, 0.0, 1e-4])])
-    with torch.no_grad():
-        fired = module.spike_grad(probe)
-    if not torch.equal(fired.to(probe.dtype), (probe > 0).to(probe.dtype)):
-        raise Refusal("fires by something else than v > threshold (use a surrogate with a hard forward step)")
-
-
-def _time_constant(beta: Any, shape: Shape, dt_s: float, name: str) -> tuple[Float, Float]:
-    """tau in seconds and the gain 1/(1 − β) that undoes the leak's weight, from snnTorch's clamped β."""
-    kept = np.clip(_parameter(beta, shape, name), 0.0, 1.0)
-    if kept.max() >= 1.0:
-        raise Refusal(f"never leaks, {name} = 1 has no time constant (use {name} below 1, e.g. 0.999)")
-    return dt_s / (1.0 - kept), 1.0 / (1.0 - kept)
-
-
-def _parameter(value: Any, shape: Shape, name: str) -> Float:
-    """A neuron's parameter as a scalar, or one value per neuron where snnTorch broadcasts it."""
-    values = array(value)
-    if values.size == 1:
-        return values.reshape(())
-    try:
-        return np.array(np.broadcast_to(values, shape))
-    except ValueError:
-        raise Refusal(f"has a {name} of shape {values.shape}, which does not broadcast to {shape}") from None
-
-
-def array(tensor: Any) -> Float:
-    """A tensor or number as a float64 array of its own."""
     value = tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else tensor
-    return np.array(value, dtype=np.float64)
+    values = np.array(value, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise Refusal(f"has {what} that are not finite (train again with a lower learning rate, or clip gradients)")
+    return values

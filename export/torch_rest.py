@@ -1,0 +1,78 @@
+"""Put a model to rest and into evaluation for a while, and leave it, and all random generators, as they were."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import snntorch
+import torch
+
+from cortexcore.errors import GraphError
+
+
+@contextlib.contextmanager
+def at_rest(model: torch.nn.Module) -> Iterator[None]:
+    """Evaluation without gradients, all neurons without a state; afterwards everything is as it was before.
+
+    snnTorch's ``utils.reset`` reaches every neuron of the process, so they are all put back.
+
+    Raises:
+        GraphError: the model drew random numbers.
+    """
+    modules = dict.fromkeys([*model.modules(), *snntorch.SpikingNeuron.instances])
+    kept = [(module, dict(module.__dict__), dict(module._buffers)) for module in modules]
+    values = [
+        (buffer, buffer.detach().clone())
+        for module in model.modules()
+        for buffer in module._buffers.values()
+        if buffer is not None
+    ]
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+            model.eval()
+            for module in model.modules():
+                if isinstance(module, snntorch.SpikingNeuron):
+                    _rest(module)
+            before = _generators(devices)
+            yield
+            drawn = any(not torch.equal(a, b) for a, b in zip(before, _generators(devices), strict=True))
+        if drawn or random.getstate() != python or not _same(numpy, np.random.get_state()):
+            raise GraphError(
+                f"the forward of {type(model).__name__} draws random numbers, so that no two runs are the same network "
+                "(encode its input outside the model)"
+            )
+    finally:
+        for module, attributes, buffers in kept:
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+        with torch.no_grad():
+            for buffer, value in values:
+                if not torch.equal(buffer, value):
+                    buffer.copy_(value)
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+def _rest(neuron: Any) -> None:
+    """A neuron without a state: it makes one of the right shape, of zeros, at its next call."""
+    for name in ("spk", "syn", "mem"):
+        state = getattr(neuron, name, None)
+        if isinstance(state, torch.Tensor):
+            setattr(neuron, name, torch.zeros(0, dtype=state.dtype, device=state.device))
+
+
+def _generators(devices: Any) -> list[torch.Tensor]:
+    return [torch.random.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices)]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two states of NumPy's generator are equal."""
+    return bool(a[0] == b[0] and np.array_equal(a[1], b[1]) and a[2:] == b[2:])
