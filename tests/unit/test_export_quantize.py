@@ -16,7 +16,7 @@ from cortexcore.export.bounds import bounds
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Conv1d as IntConv1d
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
-from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, CubaLIF, Flatten, Input, Linear, Node, Output
+from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, Flatten, Input, Linear, Node, Output
 from cortexcore.export.quantize import QuantizationConfig, quantize
 from cortexcore.export.quantize.grids import (
     bias_on_grid,
@@ -183,24 +183,6 @@ def test_what_the_network_says_of_itself() -> None:
     bias = a.bias * 2.0**a.bias_exp / 64 * figures["unit"]
     np.testing.assert_allclose(bias, np.repeat(wanted.bias[:, None], 20, 1), atol=figures["bias_error"] + 1e-12)
     assert figures["bias_error"] < 1e-3
-
-
-def test_cuba_lif() -> None:
-    rng = np.random.default_rng(5)
-    cuba = CubaLIF((8,), num(4e-3), num(1e-2), num(3.0), num(0.05), num(0.4), num(2.0), "zero")
-    nodes: dict[str, Node] = {
-        "x": Input((12,)),
-        "fc": Linear(rng.normal(size=(8, 12))),
-        "n": cuba,
-        "y": Output((8,)),
-    }
-    graph = Graph(nodes, (("x", "fc"), ("fc", "n"), ("n", "y")), 1e-3, "exponential")
-    data = {"x": rng.integers(0, 2, (120, 6, 12))}
-    network = quantize(graph, None, data, {"x": (0, 1)})
-    population = network.population("n")
-    assert population.du == round(4096 * (1 - np.exp(-0.25))) - 1 and population.dv == round(4096 * (1 - np.exp(-0.1)))
-    floats, integers = reference.run(graph, data), integer.run(network, data)
-    assert np.mean(floats.spikes["n"] == integers.spikes["n"]) > 0.99 and integers.spikes["n"].any()
 
 
 def recurrent_graph(seed: int) -> Graph:

@@ -1,0 +1,152 @@
+"""Scales that heed activity, and bits per layer under a budget."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+
+from cortexcore.errors import QuantizationError
+from cortexcore.export import integer, reference
+from cortexcore.export.graph import Graph
+from cortexcore.export.nodes import LI, LIF, Conv1d, Flatten, Input, Linear, Node, Output
+from cortexcore.export.quantize import QuantizationConfig, quantize
+from cortexcore.export.quantize.layers import grid_layer
+from cortexcore.export.quantize.mixed import choose_bits
+
+RANGES = {"x": (0, 1)}
+
+
+def num(value: float) -> np.ndarray:
+    return np.array(value, np.float64)
+
+
+def graph() -> Graph:
+    """Convolution, a large and a small dense layer; half of the inputs hardly ever send."""
+    rng = np.random.default_rng(4)
+    large = rng.normal(size=(24, 60)) * 0.3
+    nodes: dict[str, Node] = {
+        "x": Input((2, 20)),
+        "conv": Conv1d(rng.normal(size=(6, 2, 3)), np.zeros(6), 20, 2, 1),
+        "a": LIF((6, 10), num(5e-3), num(5.0), num(0.0), num(1.0), "zero"),
+        "f": Flatten((6, 10)),
+        "large": Linear(large),
+        "b": LIF((24,), num(5e-3), num(5.0), num(0.0), num(1.0), "zero"),
+        "small": Linear(rng.normal(size=(4, 24))),
+        "r": LI((4,), num(1e-2), num(1.0), num(0.0)),
+        "y": Output((4,)),
+    }
+    names = list(nodes)
+    return Graph(nodes, tuple(itertools.pairwise(names)), 1e-3, "euler")
+
+
+def data(batch: int = 24) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(6)
+    rate = np.where(np.arange(2) == 0, 0.5, 0.02)[:, None]
+    return {"x": (rng.random((25, batch, 2, 20)) < rate).astype(np.int8)}
+
+
+def noise(config: QuantizationConfig, inputs: dict[str, np.ndarray], weight: np.ndarray) -> float:
+    """Mean squared error of the currents that one dense layer sends, over the inputs."""
+    nodes: dict[str, Node] = {
+        "x": Input((weight.shape[1],)),
+        "fc": Linear(weight),
+        "r": LI((len(weight),), num(1e-3), num(1.0), num(0.0)),
+        "y": Output((len(weight),)),
+    }
+    names = list(nodes)
+    bare = Graph(nodes, tuple(itertools.pairwise(names)), 1e-3, "euler")
+    network = quantize(bare, config, inputs, RANGES)
+    unit = network.metadata["quantization"]["populations"]["r"]["unit"] / 64
+    got, wanted = integer.run(network, inputs).outputs["y"] * unit, reference.run(bare, inputs).outputs["y"]
+    return float(np.mean(np.square(got - wanted)))
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4])
+def test_activity_heeds_what_inputs_send(bits: int) -> None:
+    """Large weights of inputs that hardly send are clipped, and the currents come out closer than with any other."""
+    rng = np.random.default_rng(bits)
+    weight = rng.normal(size=(16, 40))
+    weight[:, :8] *= 6
+    rate = np.where(np.arange(40) < 8, 0.004, 0.4)
+    inputs = {"x": (rng.random((50, 30, 40)) < rate).astype(np.int8)}
+    errors = {s: noise(QuantizationConfig(bits, scale=s), inputs, weight) for s in ("max", "mse", "activity")}  # type: ignore[arg-type]
+    assert errors["activity"] < 0.7 * errors["mse"] and errors["mse"] < errors["max"]
+
+
+def test_activity_is_least_among_scales_and_exponents() -> None:
+    """By brute force over finer scales and all exponents, the weighted error of the chosen scale is near the least."""
+    rng = np.random.default_rng(0)
+    weight, moments = rng.normal(size=(10, 30)), rng.uniform(0.0, 0.5, 30)
+    layer = grid_layer("fc", weight, Linear(weight), QuantizationConfig(3, scale="activity"), moments)
+    top = 1 / layer.ratio
+    chosen = min(layer.error(top * 2 ** (i / 32), top) for i in range(32))
+
+    def weighted(scale: float) -> float:
+        got = np.clip(np.round(weight * scale / 64), -4, 3) * 64 / scale
+        return float((np.maximum(moments, 1e-3 * moments.mean()) * np.square(got - weight)).sum()) * top**2
+
+    assert chosen <= 1.02 * min(weighted(top * 2 ** (i / 100)) for i in range(0, 400))
+
+
+def test_activity_weighs_a_kernel_by_channel() -> None:
+    conv = Conv1d(np.zeros((4, 1, 3)), np.zeros(4), 5, groups=2)
+    moments = np.array([[0.1, 0.3, 0.2, 0.2, 0.2], [0.5, 0.5, 0.5, 0.5, 0.5]])
+    layer = grid_layer("c", conv.weight, conv, QuantizationConfig(scale="activity"), moments)
+    assert layer.importance is not None
+    np.testing.assert_allclose(layer.importance[:, 0, 0], [0.2, 0.2, 0.5, 0.5])
+
+
+def test_activity_needs_calibration() -> None:
+    with pytest.raises(QuantizationError, match="give calibration data"):
+        quantize(graph(), QuantizationConfig(scale="activity"), None, RANGES)
+
+
+WEIGHTS = {"conv": 36, "large": 1440, "small": 96}
+
+
+def bytes_of(bits: dict[str, int]) -> int:
+    return sum(math.ceil(WEIGHTS[layer] * count / 8) for layer, count in bits.items())
+
+
+def test_a_budget_is_kept_with_less_harm_than_equal_bits() -> None:
+    calibration = data()
+    even = choose_bits(graph(), calibration, 1e9, config=QuantizationConfig(4), input_ranges=RANGES)
+    assert even.config.overrides == dict.fromkeys(WEIGHTS, 4) and len(even.steps) == 1
+    found = choose_bits(graph(), calibration, even.cost, input_ranges=RANGES)
+    bits = dict(found.config.overrides)
+    assert found.cost == bytes_of(bits) <= even.cost == found.budget
+    assert found.least == bytes_of(dict.fromkeys(WEIGHTS, 2))
+    assert found.steps[-1].harm < even.steps[0].harm and bits["small"] > bits["large"]
+    assert found.steps[0].layer == "" and found.steps[0].cost == bytes_of(dict.fromkeys(WEIGHTS, 8))
+    replayed = dict.fromkeys(WEIGHTS, 8)
+    for step in found.steps[1:]:
+        assert abs(step.bits - replayed[step.layer]) == 1
+        replayed[step.layer] = step.bits
+        assert step.cost == bytes_of(replayed)
+    assert replayed == bits
+    again = choose_bits(graph(), calibration, even.cost, input_ranges=RANGES)
+    assert again.to_json() == found.to_json()
+    json.dumps(found.to_json(), allow_nan=False)
+    layers = quantize(graph(), found.config, calibration, RANGES).metadata["quantization"]["populations"]
+    assert {n: f["bits"] for p in layers.values() for n, f in p["layers"].items()} == bits
+
+
+def test_any_cost_can_be_budgeted() -> None:
+    """With a cost that the large layer has none of, only the others give bits up."""
+    found = choose_bits(
+        graph(), data(8), 9.0, cost=lambda layer, bits: 0.0 if layer == "large" else bits, input_ranges=RANGES
+    )
+    assert found.cost == 9.0 and found.config.overrides["large"] == 8
+    lines: list[str] = []
+    choose_bits(graph(), data(8), 1e4, input_ranges=RANGES, progress=lines.append)
+    assert len(lines) == 1 and lines[0].startswith("start: cost 1572 of 10000")
+
+
+@pytest.mark.parametrize(("budget", "says"), [(300, "still costs 393"), (-1, "still costs 393"), (math.nan, "is nan")])
+def test_budgets_out_of_reach(budget: float, says: str) -> None:
+    with pytest.raises(QuantizationError, match=says):
+        choose_bits(graph(), data(4), budget, input_ranges=RANGES)
