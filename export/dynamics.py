@@ -22,6 +22,8 @@ from cortexcore.export.nodes import IF, LI, LIF, CubaLI, CubaLIF, Delay, Float, 
 
 Discretization = Literal["euler", "exponential"]
 DISCRETIZATIONS: tuple[Discretization, ...] = get_args(Discretization)
+ROUNDING = 2.0**-51
+"""What the two divisions in tau = dt/(1 − β) and β = 1 − dt/tau may round away."""
 WHOLE = 1e-6
 """A delay may miss a whole number of steps by this share of one, as decimal fractions in floats do."""
 
@@ -61,13 +63,13 @@ def dynamics(node: Neuron, dt_s: float, discretization: Discretization) -> Dynam
     match node:
         case LIF() | LI():
             beta = decay(node.tau, dt_s, discretization)
-            gain, drive = (1 - beta) * node.r, (1 - beta) * node.v_leak
+            gain, drive = _settled((1 - beta) * node.r), (1 - beta) * node.v_leak
         case CubaLIF() | CubaLI():
             alpha, beta = (decay(tau, dt_s, discretization) for tau in (node.tau_syn, node.tau_mem))
-            input_gain = (1 - alpha) * node.w_in
-            gain, drive = (1 - beta) * node.r, (1 - beta) * node.v_leak
+            input_gain = _settled((1 - alpha) * node.w_in)
+            gain, drive = _settled((1 - beta) * node.r), (1 - beta) * node.v_leak
         case IF() | I():
-            gain = dt_s * node.r
+            gain = _settled(dt_s * node.r)
         case Threshold():
             return Dynamics(None, None, zero, one, zero, node.threshold)
         case _:
@@ -92,7 +94,16 @@ def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
             f"a time constant of {float(np.min(tau))} s is shorter than the step of {dt_s} s, "
             "which Euler cannot follow: use a shorter step or the exponential discretization"
         )
-    return beta
+    return _settled(beta)
+
+
+def _settled(factor: Float) -> Float:
+    """``factor``, or the float32 that lies within the rounding of the time constant it was computed from.
+
+    Networks are trained in float32, and a gain that is one bit above 1 fires where a weight equals the threshold.
+    """
+    near = np.asarray(factor, dtype=np.float32).astype(np.float64)
+    return np.where(np.abs(factor - near) <= ROUNDING * np.maximum(1.0, np.abs(near)), near, factor)
 
 
 def delay_steps(node: Delay, dt_s: float) -> NDArray[np.int64]:
