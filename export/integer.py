@@ -126,17 +126,16 @@ def _integers(values: NDArray[Any]) -> NDArray[np.integer[Any]] | None:
 def computing_order(network: IntegerNetwork) -> list[tuple[Population, ...]]:
     """Populations in groups: one alone, or all from the first to the last of a recurrent loop.
 
-    A group of one without recurrence can be computed for all steps of a synapse at once; a loop goes step by step.
+    A group of one without recurrence can be computed for all steps of a synapse at once; a loop goes step by step. A
+    recurrent connection from an earlier population closes no loop: it is read one step late, all of it known.
     """
     position = {p.name: i for i, p in enumerate(network.populations)}
     reach = list(range(len(network.populations)))
     for i, population in enumerate(network.populations):
         for synapses in population.synapses:
-            if synapses.recurrent and synapses.source in position:
-                reach[i] = max(reach[i], i)
-                first, last = sorted((i, position[synapses.source]))
-                for j in range(first, last + 1):
-                    reach[j] = max(reach[j], last)
+            last = position.get(synapses.source, -1)
+            for j in range(i, last + 1):
+                reach[j] = max(reach[j], last)
     groups: list[tuple[Population, ...]] = []
     start = 0
     while start < len(network.populations):

@@ -35,10 +35,10 @@ def check(network: IntegerNetwork) -> CheckReport:
 
 
 def depths(network: IntegerNetwork) -> dict[str, int]:
-    """Population → connections between it and the inputs, along its longest path."""
+    """Population → connections between it and the inputs, along its longest path; a late one's step is its lateness."""
     found = {port.name: 0 for port in network.inputs}
     for p in network.populations:
-        found[p.name] = 1 + max((found[s.source] for s in p.synapses if not s.recurrent), default=0)
+        found[p.name] = max([1, *(found.get(s.source, 0) + (not s.recurrent) for s in p.synapses)])
     return {p.name: found[p.name] for p in network.populations}
 
 

@@ -16,7 +16,7 @@ def check(network: IntegerNetwork) -> CheckReport:
     problems: list[Problem] = []
     for p in network.populations:
         for s in p.synapses:
-            problems += _synapses(network, s, ports)
+            problems += _synapses(network, s)
         problems += _population(network, p)
     taken = ports | {f"{k}/{p.name}" for p in network.populations for k in ("spikes", "u", "v")}
     problems += [
@@ -27,7 +27,7 @@ def check(network: IntegerNetwork) -> CheckReport:
     return CheckReport("onnx", tuple(problems))
 
 
-def _synapses(network: IntegerNetwork, s: Synapses, ports: set[str]) -> list[Problem]:
+def _synapses(network: IntegerNetwork, s: Synapses) -> list[Problem]:
     problems = []
     if digit_bits(s.operation) == 0:
         problems.append(Problem(s.name, "its weights add up to more than float32 holds", "split the layer in two"))
@@ -35,8 +35,6 @@ def _synapses(network: IntegerNetwork, s: Synapses, ports: set[str]) -> list[Pro
     if largest > FLOAT64_EXACT:
         remedy = "narrow the input's range or split the layer"
         problems.append(Problem(s.name, f"its sums reach {largest}, beyond 2^53", remedy))
-    if s.recurrent and s.source in ports:
-        problems.append(Problem(s.name, "a recurrent connection reads an input", "send that input one step later"))
     return problems
 
 

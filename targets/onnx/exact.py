@@ -6,11 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.export.integer_currents import FLOAT32_EXACT, common_factor
-from cortexcore.export.network import Operation
+from cortexcore.export.network import InputPort, Operation
 from cortexcore.targets.bounds import largest_sum
 
 INT32_SAFE = 2**30
 """Currents up to this add up in int32, with room for u and bias."""
+
+
+def input_dtype(port: InputPort) -> str:
+    """The smallest signed integer type that holds the port's range."""
+    types = (np.int8, np.int16, np.int32)
+    fitting = (t for t in types if np.iinfo(t).min <= port.low and port.high <= np.iinfo(t).max)
+    return np.dtype(next(fitting, np.int64)).name
 
 
 def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.int16], int]:

@@ -2,7 +2,8 @@
 
 Sequence form: inputs [T, B, *shape]. A population outside loops takes its currents from one product over all T·B,
 then a Scan runs the neurons; the populations of a recurrent loop share one Scan. Step form: inputs [B, *shape] and the
-states ``previous/u/<population>`` … [B, neurons], zero at rest, that the step before returned as ``next/u/…``.
+states ``previous/u/<population>`` … [B, neurons], zero at rest, that the step before returned as ``next/u/…`` (an
+input that is read a step late among them, as ``previous/v/<input>``).
 Both offer ``spikes/<population>`` (uint8), ``u/…`` and ``v/…`` (int32) beside the network's outputs.
 """
 
@@ -14,20 +15,14 @@ from typing import Any
 import numpy as np
 
 from cortexcore.export.integer import computing_order
-from cortexcore.export.network import InputPort, IntegerNetwork
+from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.onnx.build import Build, finish, value
+from cortexcore.targets.onnx.exact import input_dtype
 from cortexcore.targets.onnx.neuron import States
 from cortexcore.targets.onnx.population import emit_drive, emit_neurons, slot_of, state_slots, states_from
 from cortexcore.targets.onnx.scan import emit_group
 from cortexcore.targets.onnx.synapses import Lead
-
-
-def input_dtype(port: InputPort) -> str:
-    """The smallest signed integer type that holds the port's range."""
-    types = (np.int8, np.int16, np.int32)
-    fitting = (t for t in types if np.iinfo(t).min <= port.low and port.high <= np.iinfo(t).max)
-    return np.dtype(next(fitting, np.int64)).name
 
 
 def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
@@ -36,11 +31,11 @@ def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
     inputs = [value(port.name, input_dtype(port), ["B", *port.shape]) for port in network.inputs]
     sent = {port.name: b.node("Flatten", [port.name], axis=1) for port in network.inputs}
     slots = state_slots(network)
-    before = states_from(network, {(kind, name): f"previous/{kind}/{name}" for kind, name, _, _ in slots})
+    before = states_from({(kind, name): f"previous/{kind}/{name}" for kind, name, _, _ in slots})
     inputs += [value(f"previous/{kind}/{name}", dtype, ["B", n]) for kind, name, dtype, n in slots]
     batch = b.node("Shape", [network.inputs[0].name], start=0, end=1)
     lead = Lead(1, batch)
-    states: dict[str, States] = {}
+    states = {name: States(tensor) for name, tensor in sent.items()}
     for p in network.populations:
         drive = emit_drive(b, network, p, p.synapses, sent, before, lead)
         states[p.name] = emit_neurons(b, p, guards(network, p), drive, before[p.name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import Guards, guards
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import INT32_SAFE
+from cortexcore.targets.onnx.exact import INT32_SAFE, input_dtype
 from cortexcore.targets.onnx.neuron import (
     States,
     delays_reset,
@@ -21,12 +22,13 @@ from cortexcore.targets.onnx.neuron import (
 from cortexcore.targets.onnx.synapses import Lead, emit_current
 
 Slot = tuple[str, str, str, int]
-"""(kind, population, dtype, neurons) of a state that outlives a step; kind is u, v or spikes."""
+"""(kind, population or input, dtype, values) of a state that outlives a step; kind is u, v or spikes, v of inputs."""
 
 
 def state_slots(network: IntegerNetwork) -> list[Slot]:
     """Every state that outlives a step."""
-    slots: list[Slot] = []
+    late = [port for port in network.inputs if _read_back(network, port.name)]
+    slots: list[Slot] = [("v", port.name, input_dtype(port), math.prod(port.shape)) for port in late]
     for p in network.populations:
         if p.has_current:
             slots.append(("u", p.name, "int32", p.size))
@@ -36,14 +38,10 @@ def state_slots(network: IntegerNetwork) -> list[Slot]:
     return slots
 
 
-def states_from(network: IntegerNetwork, names: Mapping[tuple[str, str], str]) -> dict[str, States]:
-    """Population → its states of the step before, from (kind, population) → tensor."""
-    populations = {name for _, name in names}
-    return {
-        p.name: States(names["v", p.name], names.get(("u", p.name)), names.get(("spikes", p.name)))
-        for p in network.populations
-        if p.name in populations
-    }
+def states_from(names: Mapping[tuple[str, str], str]) -> dict[str, States]:
+    """Population or input → its states of the step before, from (kind, name) → tensor."""
+    found = dict.fromkeys(name for _, name in names)
+    return {n: States(names["v", n], names.get(("u", n)), names.get(("spikes", n))) for n in found}
 
 
 def slot_of(states: States, kind: str) -> str:
@@ -61,7 +59,7 @@ def emit_drive(
     lead: Lead,
     start: str | None = None,
 ) -> str:
-    """Σ a·2^6 over ``synapses``, added to ``start``."""
+    """Σ a·2^6 over ``synapses``, added to ``start``; recurrent ones read ``before``."""
     parts = [start] if start is not None else []
     whole = guards(network, p).drive <= INT32_SAFE
     for s in synapses:

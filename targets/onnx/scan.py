@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cortexcore.export.integer_currents import FLOAT32_EXACT
 from cortexcore.export.network import IntegerNetwork, Population
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.onnx.build import Build, value
@@ -28,14 +29,15 @@ def emit_group(
     for p in group:
         needed = guards(network, p)
         outer = tuple(s for s in p.synapses if s.source not in inside)
-        drive = emit_drive(b, network, p, outer, sent, {}, lead)
+        late = {s.source: States(_emit_late(b, network, s.source, sent)) for s in outer if s.recurrent}
+        drive = emit_drive(b, network, p, outer, sent, late, lead)
         if len(outer) == len(p.synapses) and not p.has_current:
             currents[p.name] = emit_current_state(b, p, needed, drive, None)
             drive = pushes[p.name] = emit_push(b, p, currents[p.name])
         scanned.append(drive)
     slots = [slot for slot in state_slots(network) if slot[1] in inside]
     names = {(kind, name): b.name(f"before/{kind}/{name}") for kind, name, _, _ in slots}
-    before = states_from(network, names)
+    before = states_from(names)
     body_inputs = [value(names[kind, name], dtype, ["B", n]) for kind, name, dtype, n in slots]
     inner_sent: dict[str, str] = {}
     results: dict[str, States] = {}
@@ -52,6 +54,14 @@ def emit_group(
             results[p.name] = emit_neurons(body, p, needed, drive, before[p.name])
         inner_sent[p.name] = results[p.name].sent
     return _emit_scan(b, body, group, slots, scanned, body_inputs, results, currents, batch)
+
+
+def _emit_late(b: Build, network: IntegerNetwork, source: str, sent: Mapping[str, str]) -> str:
+    """What a source sends [T, B, values], one step later, as floats, which hold it exactly."""
+    peak = max(abs(limit) for limit in network.range_of(source))
+    values = b.cast(sent[source], "float32" if peak <= FLOAT32_EXACT else "float64")
+    padded = b.node("Pad", [values, b.constant(np.array([1, 0, 0, 0, 0, 0]))])
+    return b.node("Slice", [padded, *(b.constant(np.array([i])) for i in (0, -1, 0))])
 
 
 def _emit_scan(

@@ -281,6 +281,25 @@ def no_reset(z: Zoo) -> IntegerNetwork:
     return network([GRADED], p, ("y", "c"))
 
 
+def relayed(z: Zoo) -> IntegerNetwork:
+    """What ``a`` sends reaches ``b`` two steps late through relays, and ``c`` one step late without anything else."""
+    copy = Dense(254 * np.eye(20, dtype=np.int32))
+    relay = {"dv": 4095, "vth": 100}
+    b = z.population("b", (7,), ("a", Dense(z.weights(7, 20))))
+    c = z.population("c", (5,))
+    late_b = Synapses("late_b", "a_late2", Dense(z.weights(7, 20)), recurrent=True)
+    late_c = Synapses("late_c", "a_late1", Dense(z.weights(5, 20)), recurrent=True)
+    first, second = (z.population(name, (20,), **relay) for name in ("a_late1", "a_late2"))
+    p = [
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12)))),
+        replace(first, synapses=(Synapses("r1", "a", copy),)),
+        replace(second, synapses=(Synapses("r2", "a_late1", copy, recurrent=True),)),
+        replace(b, synapses=(*b.synapses, late_b)),
+        replace(c, synapses=(late_c,)),
+    ]
+    return network([GRADED], p, ("y", "b"), ("z", "c"))
+
+
 ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
     f.__name__: f
     for f in (
@@ -307,6 +326,7 @@ ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
         conv2d_dilated,
         per_neuron,
         no_reset,
+        relayed,
     )
 }
 

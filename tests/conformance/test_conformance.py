@@ -14,7 +14,6 @@ from cortexcore.targets.registry import get_target
 from cortexcore.targets.saved import network_sha256
 
 CANNOT = {
-    ("onnx", "late_input"): "a recurrent connection reads an input",
     ("loihi", "recurrent_pair"): "spans 2 connections",
     ("loihi", "subtract"): "reset 'subtract' is not a hardware LIF",
     ("loihi", "wraps_often"): "exceed 24 bits",

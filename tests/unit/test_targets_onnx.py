@@ -141,14 +141,6 @@ def test_what_it_cannot_take_is_refused_with_reason_and_remedy():
     huge = single(Dense(np.full((1, 70_000), 254, np.int32)), InputPort("x", (70_000,), 0, 1), (1,))
     with pytest.raises(GraphError, match=r"'w': its weights add up to more than float32 holds \(split the layer"):
         target.lower(huge, OnnxConfig())
-    late = small()
-    late = replace(
-        late,
-        populations=(
-            replace(late.populations[0], synapses=(replace(late.populations[0].synapses[0], recurrent=True),)),
-        ),
-    )
-    assert "a recurrent connection reads an input" in target.check(late).problems[0].reason
     clash = replace(small(), outputs=(OutputPort("v/p", "p"),))
     assert "rename the output" in target.check(clash).problems[0].remedy
     wide = single(Dense(np.full((1, 16_000), 254, np.int32), 2), InputPort("x", (16_000,), 0, 2**31), (1,))
