@@ -72,7 +72,12 @@ class GridLayer:
         squares = self._squares(scale, self.exponent(scale))
         if self.choice == "activity":
             return squares * self.weights.size * (top / scale) ** 2
-        return squares / (float(np.square(self.weights * scale).mean()) or 1.0)
+        return squares / ((scale * self.ratio) ** 2 * self._power) if self.ratio else 0.0
+
+    @cached_property
+    def _power(self) -> float:
+        """Mean square of the weights, in units of the factor that just makes them fit."""
+        return float(np.square(self.weights / self.ratio).mean())
 
     def _squares(self, scale: float, exponent: int) -> float:
         """Mean squared error in integer units, each weight by its importance, over the sample."""

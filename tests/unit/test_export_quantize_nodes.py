@@ -220,6 +220,24 @@ def test_delays_are_relays() -> None:
     assert wanted.any() and np.mean(wanted == trace.spikes["m"]) > 0.97
 
 
+def test_helper_populations_run_on_every_target() -> None:
+    """Relays of neurons and of inputs, and the neuron that carries a bias, bit for bit on ONNX and on Lava's Loihi."""
+    from cortexcore.targets.compare import compare
+
+    cuba = CubaLIF((6,), num(6e-3), num(1e-2), num(3.0), num(0.05), num(0.4), num(2.0), "zero")
+    layer = Affine(np.abs(normal(6, 4)), np.full(6, 0.3))
+    biased = chain(("x", Input((4,))), ("fc", layer), ("n", cuba), ("y", Output((6,))))
+    late = {**delayed_graph(num(1e-3)).nodes, "late": Delay(num(2e-3))}
+    names = ("x", "late", "a", "n", "d", "b", "m", "y")
+    both = Graph(late, tuple(itertools.pairwise(names)), 1e-3, "exponential")
+    for graph, helpers in ((biased, 1), (both, 3), (delayed_graph(num(2e-3)), 2)):
+        data = spikes(4, batch=3)
+        network = quantize(graph, None, {"x": data}, {"x": (0, 1)})
+        assert len(network.populations) == len([n for n in graph.nodes if n in ("n", "m")]) + helpers
+        comparison = compare(network, ["integer", "onnx", "loihi"], data)
+        assert comparison.equal and comparison.differing_spikes == 0, comparison.to_text()
+
+
 def test_spikes_of_an_input_can_be_delayed_and_graded_values_cannot() -> None:
     graph = chain(
         ("x", Input((4,))),
