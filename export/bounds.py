@@ -55,7 +55,8 @@ def bounds(network: IntegerNetwork) -> dict[str, Bound]:
 
 def sent_ranges(network: IntegerNetwork) -> dict[str, Range]:
     """Input port or population → least and largest value it sends: spikes, or v of a leaky integrator."""
-    return {name: network.range_of(name) for name in (x.name for x in (*network.inputs, *network.populations))}
+    names = [port.name for port in network.inputs] + [p.name for p in network.populations]
+    return {name: network.range_of(name) for name in names}
 
 
 def bound(population: Population, ranges: Mapping[str, Range]) -> Bound:

@@ -104,17 +104,17 @@ def fan_out(operation: Operation, source_shape: tuple[int, ...]) -> tuple[Counts
     out, per_group, *kernel = weight.shape
     each = out // operation.groups
     nonzero = np.count_nonzero(weight.reshape(operation.groups, each, per_group, *kernel), axis=1)
-    nonzero = nonzero.reshape(operation.groups * per_group, *kernel)
+    nonzero = nonzero.reshape(operation.groups * per_group, -1)
     dense, effective = (np.zeros(source_shape, np.int64) for _ in range(2))
-    for tap in np.ndindex(*kernel):
+    for index, tap in enumerate(np.ndindex(*kernel)):
         met = []
         for axis, (n, size) in enumerate(zip(window.positions(sizes), sizes, strict=True)):
             offset = tap[axis] * window.dilation[axis] - window.padding[axis]
             samples = np.arange(n) * window.stride[axis] + offset
             met.append(samples[(samples >= 0) & (samples < size)])
-        place = (slice(None), *np.ix_(*met))
+        place = np.ix_(np.arange(len(dense)), *met)
         dense[place] += each
-        effective[place] += nonzero[(slice(None), *tap)].reshape(-1, *(1 for _ in sizes))
+        effective[place] += nonzero[:, index].reshape(-1, *(1 for _ in sizes))
     return dense.reshape(-1), effective.reshape(-1)
 
 
