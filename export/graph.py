@@ -7,6 +7,7 @@ a loop that is follows from the order in :mod:`cortexcore.export.flow`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -46,7 +47,7 @@ class Graph:
     def __post_init__(self) -> None:
         problems = [f"the node name '{n}' is empty, holds '/' or is made of dots" for n in self.nodes if not usable(n)]
         problems += [f"edge {a} → {b} names a missing node" for a, b in self.edges if not {a, b} <= self.nodes.keys()]
-        problems += [f"edge {a} → {b} stands twice" for a, b in sorted(set(self.edges)) if self.edges.count((a, b)) > 1]
+        problems += [f"edge {a} → {b} stands twice" for (a, b), n in sorted(Counter(self.edges).items()) if n > 1]
         for kind in (Input, Output):
             if not any(isinstance(node, kind) for node in self.nodes.values()):
                 problems.append(f"there is no {kind.__name__} node")
