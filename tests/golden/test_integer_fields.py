@@ -1,4 +1,4 @@
-"""What an integer network's fields may hold, per-neuron fields and their bounds by hand, and how long one stays ready."""
+"""What an integer network's fields hold, per-neuron fields and their bounds by hand, and how long one stays ready."""
 
 from __future__ import annotations
 
