@@ -11,6 +11,9 @@ import numpy as np
 from cortexcore.export.nodes import AvgPool2d, Conv1d, Conv2d, Convolution, Float, Pool
 from cortexcore.export.windows import Sizes, Window
 
+MAX_WEIGHTS = 2**23
+"""A kernel grows when two become one, most where their dilations differ; to no more weights than this."""
+
 
 def pool_as_convolution(node: Pool, channels: int, size: tuple[int, int]) -> Conv2d:
     """A pool over [channels, *size] as the depthwise convolution with equal weights that it is."""
@@ -25,7 +28,7 @@ def without_bias(node: Convolution) -> Convolution:
 
 
 def composed(first: Convolution, second: Convolution) -> Convolution | None:
-    """``second`` of ``first`` as one convolution without bias; None where none computes the same.
+    """``second`` of ``first`` as one convolution without bias; None where none computes the same, or a huge one.
 
     With strides s, dilations d, paddings p and taps k of both, tap k2 of the second at position q sees the first's
     position q·s2 + k2·d2 − p2, whose tap k1 sees the input's q·s2·s1 + (k2·d2·s1 + k1·d1) − (p2·s1 + p1). The second
@@ -47,6 +50,8 @@ def composed(first: Convolution, second: Convolution) -> Convolution | None:
     if window.positions(first.input_size) != second.output_size:
         return None
     groups = math.gcd(first.groups, second.groups)
+    if len(second.weight) * first.weight.shape[1] * first.groups // groups * math.prod(kernel) > MAX_WEIGHTS:
+        return None
     inner, outer = _blocks(first, groups), _blocks(second, groups)
     weight = np.zeros((groups, outer.shape[1], inner.shape[2], *kernel))
     steps = tuple(d1 // g for d1, g in zip(a.dilation, grid, strict=True))

@@ -46,7 +46,7 @@ def paths_to(graph: Graph, name: str) -> list[Path]:
         GraphError: the branches multiply beyond reason.
     """
     found: list[Path] = []
-    for source, names in _ways(graph, name, ()):
+    for source, names in _ways(graph, name):
         choices = [_stages(graph, each) for each in names]
         for picked in itertools.product(*choices):
             if len(found) >= MAX_PATHS:
@@ -89,13 +89,15 @@ def silent_sum(graph: Graph, name: str, silent: dict[str, Float]) -> Float | Non
     return total
 
 
-def _ways(graph: Graph, name: str, after: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _ways(graph: Graph, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """(source, nodes on the way) of everything that reaches ``name``."""
-    for source in graph.sources(name):
-        if isinstance(graph.nodes[source], Input | Neuron):
-            yield source, after
+    stack: list[tuple[str, tuple[str, ...]]] = [(source, ()) for source in reversed(graph.sources(name))]
+    while stack:
+        place, after = stack.pop()
+        if isinstance(graph.nodes[place], Input | Neuron):
+            yield place, after
         else:
-            yield from _ways(graph, source, (source, *after))
+            stack += [(source, (place, *after)) for source in reversed(graph.sources(place))]
 
 
 def _stages(graph: Graph, name: str) -> list[tuple[Stateless | None, int]]:

@@ -57,9 +57,26 @@ def prepare(
     floats = normal_form(graph)
     ports, origins = _ports(graph, calibration, input_ranges)
     check_delayed_inputs(floats, {port.name: (port.low, port.high) for port in ports})
+    with np.errstate(over="ignore", invalid="ignore"):
+        numbers = {p.name: effective(p, graph) for p in floats.populations}
+    _check_finite(numbers)
     seen = {} if calibration is None else _seen(graph, calibration)
-    numbers = {p.name: effective(p, graph) for p in floats.populations}
     return Prepared(graph, floats, numbers, ports, origins, seen)
+
+
+def _check_finite(numbers: Mapping[str, Effective]) -> None:
+    """Refuse weights and biases that leave the range of floats once the neurons' gains are folded in."""
+    lost = [
+        f"'{place}'"
+        for name, each in numbers.items()
+        for place, values in {**each.weights, f"bias of {name}": each.bias, f"current of {name}": each.current}.items()
+        if not np.isfinite(values).all()
+    ]
+    if lost:
+        raise QuantizationError(
+            f"{', '.join(lost)} times the gain of its neurons is too large for a float: scale weights, biases or gains "
+            "down, and the thresholds with them"
+        )
 
 
 def _seen(graph: Graph, calibration: Mapping[str, Array]) -> dict[str, Seen]:

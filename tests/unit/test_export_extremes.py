@@ -34,6 +34,13 @@ def test_weights_lost_beside_a_threshold_are_told_apart(weight: float, threshold
 
 
 @pytest.mark.filterwarnings("error")
+def test_weights_that_overflow_with_their_gain_are_refused() -> None:
+    nodes = {**graph(1e308).nodes, "n": LIF((1,), 5e-3 * ONE, 500 * ONE, ZERO, ONE, "zero")}
+    with pytest.raises(QuantizationError, match="'w' times the gain of its neurons is too large"):
+        quantize(replace(graph(1.0), nodes=nodes), None, None, RANGE)
+
+
+@pytest.mark.filterwarnings("error")
 def test_figures_do_not_depend_on_the_unit() -> None:
     """Weights and threshold in any common unit quantize alike, and their squares need not fit a float."""
     found = [quantize(graph(unit, 1.5 * unit), None, None, RANGE) for unit in (1.0, 2.0**600, 2.0**-600)]
