@@ -1,8 +1,10 @@
-"""How fast the targets run one network, all in the same process and minute: run it alone on the machine.
+"""How fast the targets run one network beside named peers, all in the same process and minute: run it alone.
 
-The seed's DeepSNN (2500 → 256 → 128 → 2, reset by delayed subtraction where a target has it, T = 100) in snnTorch
-eager, the golden integer network, and ONNX Runtime in sequence and step form; and a network that Loihi takes too
-(reset to zero) in Lava's simulation. Ratios come from the same run; wall-clock times mean this machine alone.
+The seed's DeepSNN (2500 → 256 → 128 → 2, T = 100): the float reference and snnTorch eager on the same weights; the
+golden integer network and ONNX Runtime in both forms against snnTorch too, reset by delayed subtraction as there;
+and, with reset to zero, the golden network against Lava's simulation of it. Then the shipped beat model against
+Lava. Calls take turns, and ratios compare medians, and the fastest runs, of the same rounds: on a busy machine the
+medians of whatever runs in several processes, as Lava does, grow most. The times mean this machine alone.
 
     python tests/bench/bench_targets.py [--json OUT.json]
 """
@@ -13,7 +15,8 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,14 +24,50 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from cortexcore.export.from_torch import from_torch
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
-from cortexcore.targets.compiled import compile
+from cortexcore.opening import SHIPPED
+from cortexcore.runtime.bundle import load_bundle
+from cortexcore.targets.compiled import Compiled, compile
 from cortexcore.targets.energy.latency import cpu_name
 from cortexcore.targets.registry import get_target
 
-SIZES, STEPS, BETA = (2500, 256, 128, 2), 100, 0.9
-LAVA_BATCH = 1
+SIZES, STEPS, BETA, DENSITY = (2500, 256, 128, 2), 100, 0.9, 0.1
+ROUNDS, LARGE = 7, 8
 SHIFT = -3
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Seconds of some calls, median and fastest; the first is the peer that the others are compared with."""
+
+    title: str
+    seconds: Mapping[str, tuple[float, float]]
+    note: str = ""
+
+    def show(self) -> None:
+        peer, (median, fastest) = next(iter(self.seconds.items()))
+        print(f"\n{self.title}" + (f"\n({self.note})" if self.note else ""))
+        print(f"  {'':<28}{'median':>10}   {'fastest':>10}")
+        for name, (usual, least) in self.seconds.items():
+            said = (
+                "" if name == peer else f"   {median / usual:6.1f} x as fast as {peer}, {fastest / least:.1f} x at best"
+            )
+            print(f"  {name:<28}{usual * 1e3:10.2f}   {least * 1e3:10.2f} ms{said}")
+
+
+def timed(calls: Mapping[str, tuple[Call, int]]) -> dict[str, tuple[float, float]]:
+    """Median and least wall-clock time; in each round every call runs its own number of times, the first round warms up."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(ROUNDS + 1):
+        for name, (call, runs) in calls.items():
+            for _ in range(runs):
+                started = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - started)
+    kept = {name: taken[len(taken) // (ROUNDS + 1) :] for name, taken in times.items()}
+    return {name: (float(np.median(taken)), min(taken)) for name, taken in kept.items()}
 
 
 def deep_snn(rng: np.random.Generator, reset: str) -> IntegerNetwork:
@@ -46,104 +85,139 @@ def deep_snn(rng: np.random.Generator, reset: str) -> IntegerNetwork:
     return IntegerNetwork((InputPort("x", (SIZES[0],), 0, 1),), tuple(populations), (OutputPort("y", source),), 1e-3)
 
 
-def snntorch_eager(x: np.ndarray) -> Callable[[], object]:
-    """DeepSNN as a user writes it in snnTorch."""
+def spikes(rng: np.random.Generator, batch: int = 1) -> np.ndarray:
+    """Input [T, batch, 2500]."""
+    return (rng.random((STEPS, batch, SIZES[0])) < DENSITY).astype(np.int8)
+
+
+def snntorch_model() -> object:
+    """DeepSNN as a user writes it, its neurons keeping their own state."""
     import snntorch
     import torch
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    layers = [torch.nn.Linear(a, b) for a, b in pairwise(SIZES)]
-    neurons = [snntorch.Leaky(beta=BETA) for _ in layers]
+    layers = [
+        layer for a, b in pairwise(SIZES) for layer in (torch.nn.Linear(a, b), snntorch.Leaky(BETA, init_hidden=True))
+    ]
+    for layer in layers[::2]:
+        torch.nn.init.normal_(layer.weight, 0, 2.5 / layer.in_features**0.5)
+    return torch.nn.Sequential(*layers).eval()
+
+
+def eager(model: object, x: np.ndarray) -> Call:
+    """A loop over time in snnTorch, from rest."""
+    import torch
+    from snntorch import utils
+
     data = torch.from_numpy(x.astype(np.float32))
 
     def forward() -> object:
         with torch.no_grad():
-            states = [neuron.init_leaky() for neuron in neurons]
-            out = []
-            for t in range(STEPS):
-                s = data[t]
-                for i, (layer, neuron) in enumerate(zip(layers, neurons, strict=True)):
-                    s, states[i] = neuron(layer(s), states[i])
-                out.append(s)
-            return torch.stack(out)
+            utils.reset(model)
+            return torch.stack([model(step) for step in data])
 
     return forward
 
 
-def median_s(call: Callable[[], object], runs: int) -> float:
-    """Median wall-clock time of a call, after one warm-up in three."""
-    for _ in range(max(1, runs // 3)):
-        call()
-    times = []
-    for _ in range(runs):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
-
-
-def through_stepper(compiled: object, x: np.ndarray) -> Callable[[], object]:
+def stepwise(compiled: Compiled, x: np.ndarray) -> Call:
     stepper = compiled.stepper()
 
     def forward() -> None:
         stepper.start()
-        for t in range(STEPS):
-            stepper.step({"x": x[t]})
+        for step in x:
+            stepper.step({"x": step})
 
     return forward
 
 
-def single_inference(rng: np.random.Generator) -> dict[str, float]:
-    """Seconds per inference of T steps, batch 1."""
+def same(one: Compiled, other: Compiled, x: dict[str, np.ndarray]) -> None:
+    """Ends the benchmark where two targets differ: no timing would be worth anything."""
+    for name, values in one.run(x).outputs.items():
+        if not np.array_equal(values, other.run(x).outputs[name]):
+            raise SystemExit(f"bench: '{one.target.name}' and '{other.target.name}' differ in '{name}'")
+
+
+def against_snntorch(rng: np.random.Generator) -> list[Table]:
+    """One inference, batch 1: float on the same weights, and the integer network of the same sizes."""
+    import torch
+
+    x, model = spikes(rng), snntorch_model()
+    graph = from_torch(model, torch.zeros(1, SIZES[0]), dt_s=1e-3)
+    (name,) = graph.inputs
+    reference, torch_call = compile(graph, "reference"), eager(model, x)
+    ours, theirs = next(iter(reference.run({name: x}).outputs.values())), np.asarray(torch_call())
+    title = f"DeepSNN {'-'.join(map(str, SIZES))}, T = {STEPS}, batch 1"
+    floats = Table(
+        f"{title}: float, the same weights",
+        timed(
+            {"snnTorch eager (float32)": (torch_call, 3), "reference (float64)": (lambda: reference.run({name: x}), 3)}
+        ),
+        f"{np.count_nonzero(ours != theirs)} of {int(theirs.sum())} output spikes differ between float32 and float64",
+    )
     network = deep_snn(rng, "subtract")
-    x = (rng.random((STEPS, 1, SIZES[0])) < 0.1).astype(np.int8)
     golden, onnx = compile(network, "integer"), compile(network, "onnx")
-    if not np.array_equal(golden.run({"x": x}).outputs["y"], onnx.run({"x": x}).outputs["y"]):
-        raise SystemExit("bench: ONNX and the golden network differ, no timing is worth anything")
-    return {
-        "snnTorch eager": median_s(snntorch_eager(x), 9),
-        "golden integer": median_s(lambda: golden.run({"x": x}), 9),
-        "ONNX sequence form": median_s(lambda: onnx.run({"x": x}), 30),
-        "ONNX step form, 100 calls": median_s(through_stepper(onnx, x), 9),
-    }
+    same(golden, onnx, {"x": x})
+    integers = Table(
+        f"{title}: integer, the same sizes",
+        timed(
+            {
+                "snnTorch eager": (torch_call, 3),
+                "golden integer": (lambda: golden.run({"x": x}), 10),
+                "golden integer, 100 steps": (stepwise(golden, x), 3),
+                "ONNX sequence form": (lambda: onnx.run({"x": x}), 10),
+                "ONNX step form, 100 calls": (stepwise(onnx, x), 3),
+            }
+        ),
+    )
+    return [floats, integers]
 
 
-def against_lava(rng: np.random.Generator) -> dict[str, float]:
-    """Seconds for the same small batch; Lava's worker is started before the clock."""
-    reason = get_target("loihi").unavailable()
-    if reason is not None:
-        raise SystemExit(f"bench: {reason}")
-    network = deep_snn(rng, "zero")
-    x = (rng.random((STEPS, LAVA_BATCH, SIZES[0])) < 0.1).astype(np.int8)
+def against_lava(title: str, network: IntegerNetwork, x: dict[str, np.ndarray]) -> Table:
+    """The same inputs through the same network; Lava's worker is started before the clock, and builds in every run."""
     golden, lava = compile(network, "integer"), compile(network, "loihi")
-    if not np.array_equal(golden.run({"x": x}).outputs["y"], lava.run({"x": x}).outputs["y"]):
-        raise SystemExit("bench: Lava and the golden network differ, no timing is worth anything")
-    return {
-        "Lava simulation": median_s(lambda: lava.run({"x": x}), 3),
-        "golden integer": median_s(lambda: golden.run({"x": x}), 9),
-    }
+    same(golden, lava, x)
+    calls = {"Lava simulation": (lambda: lava.run(x), 1), "golden integer": (lambda: golden.run(x), 10)}
+    return Table(
+        title, timed(calls), "Lava's start-up is not counted; building its processes is, which it does for every run"
+    )
 
 
-def show(title: str, times: dict[str, float]) -> None:
-    slowest = max(times.values())
-    print(f"\n{title}")
-    for name, seconds in times.items():
-        print(f"  {name:<28}{seconds * 1e3:10.2f} ms   {slowest / seconds:8.1f} x")
+def shipped(rng: np.random.Generator) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
+    """The shipped beat model and beats' worth of random inputs, each held for all steps as its front end does."""
+    bundle = load_bundle(SHIPPED / "bundle")
+    x = {p.name: rng.integers(p.low, p.high + 1, (1, LARGE, *p.shape), np.int8) for p in bundle.network.inputs}
+    return bundle.network, {name: np.repeat(values, bundle.steps, axis=0) for name, values in x.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    reason = get_target("loihi").unavailable()
+    if reason is not None:
+        raise SystemExit(f"bench: {reason}")
     rng = np.random.default_rng(0)
-    print(f"{cpu_name()}, one thread, medians of wall-clock times")
-    single = single_inference(rng)
-    show(f"DeepSNN {'-'.join(map(str, SIZES))}, T = {STEPS}, batch 1", single)
-    lava = against_lava(rng)
-    show(f"the same with reset to zero, batch {LAVA_BATCH}, start-up of Lava's worker not counted", lava)
+    load = os.getloadavg()[0]
+    print(f"{cpu_name()}, one thread, load {load:.1f}; wall-clock times over {ROUNDS} rounds in which all take turns")
+    tables = against_snntorch(rng)
+    for batch in (1, LARGE):
+        title = f"DeepSNN {'-'.join(map(str, SIZES))}, T = {STEPS}, batch {batch}: integer, reset to zero"
+        tables.append(against_lava(title, deep_snn(rng, "zero"), {"x": spikes(rng, batch)}))
+    network, x = shipped(rng)
+    tables.append(against_lava(f"the shipped beat model, T = {len(next(iter(x.values())))}, batch {LARGE}", network, x))
+    for table in tables:
+        table.show()
     if options.json:
-        options.json.write_text(json.dumps({"cpu": cpu_name(), "single_s": single, "lava_s": lava}, indent=1))
+        rows = [
+            {
+                "title": t.title,
+                "note": t.note,
+                "seconds": {n: {"median": m, "fastest": f} for n, (m, f) in t.seconds.items()},
+            }
+            for t in tables
+        ]
+        options.json.write_text(json.dumps({"cpu": cpu_name(), "load": load, "tables": rows}, indent=1))
 
 
 if __name__ == "__main__":
