@@ -81,7 +81,7 @@ def from_torch(
     from cortexcore.export.torch_values import Argument
 
     samples = _samples(model, sample_inputs)
-    with at_rest(model):
+    with at_rest(model) as random:
         recorder = Recorder(model)
         tensors = {name: _tensor(model, value) for name, value in samples.items()}
         for name, tensor in tensors.items():
@@ -89,7 +89,7 @@ def from_torch(
                 recorder.bind(tensor, Argument(name, tuple(range(tensor.ndim))))
         result = _run(model, recorder, tensors)
         wanted, problems = wanted_outputs(recorder, result, outputs)
-    problems += recorder.problems
+    problems += [*recorder.problems, *random]
     inputs = {}
     for name, tensor in tensors.items():
         if name in recorder.whole and name in recorder.stepped:

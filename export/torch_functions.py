@@ -31,8 +31,8 @@ BY_SHAPE = frozenset(
 """What makes a constant from a signal's shape alone."""
 SAME = frozenset(
     """
-    alias alias_copy clone contiguous cpu cuda data detach double float positive requires_grad requires_grad_
-    to type type_as
+    alias alias_copy bfloat16 bool clone contiguous cpu cuda data detach double float half int long positive
+    requires_grad requires_grad_ short to type type_as
     """.split()  # noqa: SIM905
 )
 RESHAPES = frozenset(
@@ -109,7 +109,11 @@ def _same(call: Application, first: Value | None) -> Value | None:
     import torch
 
     source, result = call.args[0].dtype, call.result.dtype
-    if source != result and (not result.is_floating_point or torch.finfo(result).bits < torch.finfo(source).bits):
+    if (
+        source.is_floating_point
+        and source != result
+        and (not result.is_floating_point or torch.finfo(result).bits < torch.finfo(source).bits)
+    ):
         raise Refusal(f"turns {source} into {result}, which rounds it (leave it as it is)")
     return first
 
@@ -218,7 +222,7 @@ def _layer(recorder: Follower, call: Application) -> Signal:
         options = [
             call.given(i + 1, name, default) for i, (name, default) in enumerate(zip(names, defaults, strict=True))
         ]
-        return recorder.operation(call.name, average(signal.shape, *options), signal, call.shape)
+        return recorder.operation(call.name, average(int(call.name[8]), signal.shape, *options), signal, call.shape)
     weight, bias = recorder.constant(call.given(1, "weight")), call.given(2, "bias")
     bias = None if bias is None else recorder.constant(bias)
     if call.name == "linear":

@@ -24,7 +24,7 @@ from cortexcore.export.nodes import (
     SumPool2d,
 )
 from cortexcore.export.shapes import Shape
-from cortexcore.export.torch_values import Refusal
+from cortexcore.export.torch_values import Refusal, a
 
 if TYPE_CHECKING:
     import torch
@@ -45,13 +45,13 @@ def known_layers() -> dict[type, Callable[[Any, Shape], Node]]:
         nn.Conv1d: _conv_module,
         nn.Conv2d: _conv_module,
         nn.AvgPool1d: lambda m, shape: average(
-            shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad
+            1, shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad
         ),
         nn.AvgPool2d: lambda m, shape: average(
-            shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
+            2, shape, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
         ),
-        nn.LPPool1d: _sum_module,
-        nn.LPPool2d: _sum_module,
+        nn.LPPool1d: lambda m, shape: _sum_module(1, m, shape),
+        nn.LPPool2d: lambda m, shape: _sum_module(2, m, shape),
         nn.Flatten: lambda m, shape: flatten(shape, m.start_dim, m.end_dim),
     }
 
@@ -76,10 +76,10 @@ def layer(module: torch.nn.Module, shape: Shape) -> Node:
             return translate(module, shape)
     if isinstance(module, torch.nn.MaxPool1d | torch.nn.MaxPool2d | torch.nn.modules.pooling._AdaptiveMaxPoolNd):
         raise Refusal(
-            f"is a {type(module).__name__}, whose maximum no linear node computes (use AvgPool, or a convolution with "
+            f"is {a(type(module).__name__)}, whose maximum no linear node computes (use AvgPool, or a convolution with "
             "a stride, and train again)"
         )
-    raise Refusal(f"is a {type(module).__name__}, which has no counterpart ({INSTEAD})")
+    raise Refusal(f"is {a(type(module).__name__)}, which has no counterpart ({INSTEAD})")
 
 
 def linear(weight: Any, bias: Any, shape: Shape) -> Linear | Affine:
@@ -102,8 +102,7 @@ def convolution(
     """A convolution over the last one or two axes of ``shape``, with PyTorch's options."""
     values = array(weight, "weights")
     axes = values.ndim - 2
-    if len(shape) != axes + 1:
-        raise Refusal(f"receives {shape}, it takes [channels, {'length' if axes == 1 else 'height, width'}]")
+    _check_axes(axes, shape)
     strides, dilations = per_axis(stride, axes), per_axis(dilation, axes)
     if padding == "same":
         reach = [d * (k - 1) for d, k in zip(dilations, values.shape[2:], strict=True)]
@@ -119,6 +118,7 @@ def convolution(
 
 
 def average(
+    axes: int,
     shape: Shape,
     kernel: Any,
     stride: Any = None,
@@ -127,10 +127,8 @@ def average(
     count_include_pad: bool = True,
     divisor: int | None = None,
 ) -> Node:
-    """Average pooling over the last axis or, of [channels, height, width], the last two."""
-    axes = len(shape) - 1
-    kernels = _window(shape, kernel, stride, padding, ceil_mode)
-    size, strides, pads = kernels
+    """Average pooling over the one or two ``axes`` behind the channels."""
+    size, strides, pads = _window(axes, shape, kernel, stride, padding, ceil_mode)
     if any(pads) and not count_include_pad:
         raise Refusal("does not count its padding (use count_include_pad=True, or no padding)")
     if divisor is not None and divisor not in (1, math.prod(size)):
@@ -142,13 +140,18 @@ def average(
     return AvgPool2d(_pair(size), _pair(strides), _pair(pads))
 
 
-def _sum_module(module: Any, shape: Shape) -> Node:
+def _sum_module(axes: int, module: Any, shape: Shape) -> Node:
     if float(module.norm_type) != 1.0:
         raise Refusal(f"takes a norm of {module.norm_type}, which is not linear (use norm_type=1, the sum)")
-    size, strides, pads = _window(shape, module.kernel_size, module.stride, 0, module.ceil_mode)
-    if len(shape) == 2:
+    size, strides, pads = _window(axes, shape, module.kernel_size, module.stride, 0, module.ceil_mode)
+    if axes == 1:
         return _pool1d(shape, size[0], strides[0], pads[0], 1.0)
     return SumPool2d(_pair(size), _pair(strides), _pair(pads))
+
+
+def _check_axes(axes: int, shape: Shape) -> None:
+    if len(shape) != axes + 1:
+        raise Refusal(f"receives {shape}, it takes [channels, {'length' if axes == 1 else 'height, width'}]")
 
 
 def _pool1d(shape: Shape, kernel: int, stride: int, padding: int, weight: float) -> Conv1d:
@@ -158,11 +161,11 @@ def _pool1d(shape: Shape, kernel: int, stride: int, padding: int, weight: float)
     return Conv1d(weights, np.zeros(channels), length, stride, padding, 1, channels)
 
 
-def _window(shape: Shape, kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -> tuple[tuple[int, ...], ...]:
+def _window(
+    axes: int, shape: Shape, kernel: Any, stride: Any, padding: Any, ceil_mode: bool
+) -> tuple[tuple[int, ...], ...]:
     """Kernel, stride and padding per axis."""
-    axes = len(shape) - 1
-    if axes not in (1, 2):
-        raise Refusal(f"receives {shape}, it takes [channels, length] or [channels, height, width]")
+    _check_axes(axes, shape)
     size = per_axis(kernel, axes)
     strides = size if stride is None or stride == [] else per_axis(stride, axes)
     pads = per_axis(padding, axes)

@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from cortexcore.export.dynamics import decay
 from cortexcore.export.nodes import IF, LI, LIF, CubaLI, CubaLIF, Float, I, Node, Reset, Scale
 from cortexcore.export.shapes import Shape
 from cortexcore.export.torch_layers import array, convolution, linear
-from cortexcore.export.torch_values import Refusal
+from cortexcore.export.torch_values import Refusal, a
 
 MECHANISMS: dict[str, Reset] = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 STATES = {
@@ -90,7 +91,7 @@ def check(module: Any) -> None:
     import snntorch
 
     if type(module) is not getattr(snntorch, type(module).__name__, None) or type(module).__name__ not in STATES:
-        raise Refusal(f"is a {type(module).__name__}, which has no counterpart (use snntorch's {', '.join(STATES)})")
+        raise Refusal(f"is {a(type(module).__name__)}, which has no counterpart (use snntorch's {', '.join(STATES)})")
 
 
 def _node(
@@ -108,13 +109,25 @@ def _node(
     if beta.min() >= 1.0:
         r = gain / dt_s
         return I(shape, r) if membrane else IF(shape, r, threshold, reset, delayed)
-    tau, r = dt_s / (1.0 - beta), gain / (1.0 - beta)
+    tau, r = _time_constant(beta, dt_s), gain / (1.0 - beta)
     if alpha is None:
         return LI(shape, tau, r, zero) if membrane else LIF(shape, tau, r, zero, threshold, reset, delayed)
-    tau_syn, w_in = dt_s / (1.0 - alpha), 1.0 / (1.0 - alpha)
+    tau_syn, w_in = _time_constant(alpha, dt_s), 1.0 / (1.0 - alpha)
     if membrane:
         return CubaLI(shape, tau_syn, tau, r, zero, w_in)
     return CubaLIF(shape, tau_syn, tau, r, zero, threshold, w_in, reset, delayed)
+
+
+def _time_constant(kept: Float, dt_s: float) -> Float:
+    """tau = dt/(1 − β) in seconds: of the floats next to it, the one from which β comes back without rounding, if any.
+
+    Every β of a float32 network comes back exactly, one of a float64 network within 2^−53.
+    """
+    tau = np.asarray(dt_s / (1.0 - kept))
+    for near in (np.maximum(np.nextafter(tau, 0.0), dt_s), np.nextafter(tau, np.inf)):
+        better = (decay(tau, dt_s, "euler") != kept) & (decay(near, dt_s, "euler") == kept)
+        tau = np.where(better, near, tau)
+    return tau
 
 
 def _reset(module: Any, faults: list[str]) -> Reset:
@@ -200,14 +213,14 @@ def _decay(value: Any, shape: Shape, name: str, faults: list[str]) -> Float:
     kept = _collect(lambda: _parameter(value, shape, name), faults, np.zeros(()))
     if kept.min() < 0 or kept.max() > 1:
         worst = float(kept.min() if kept.min() < 0 else kept.max())
-        faults.append(f"has a {name} of {worst:g}, it must lie in [0, 1] (clamp it after training)")
+        faults.append(f"has {a(name)} of {worst:g}, it must lie in [0, 1] (clamp it after training)")
         return np.zeros(())
     return kept
 
 
 def _parameter(value: Any, shape: Shape, name: str) -> Float:
     """A neuron's parameter as a scalar, or one value per neuron where snnTorch broadcasts it."""
-    values = array(value, f"a {name} with values")
+    values = array(value, f"{a(name)} with values")
     if values.size == 1:
         return values.reshape(())
     if values.ndim > len(shape) and values.shape[0] == 1:
@@ -215,7 +228,7 @@ def _parameter(value: Any, shape: Shape, name: str) -> Float:
     try:
         return np.array(np.broadcast_to(values, shape))
     except ValueError:
-        raise Refusal(f"has a {name} of shape {values.shape}, which does not broadcast to {shape}") from None
+        raise Refusal(f"has {a(name)} of shape {values.shape}, which does not broadcast to {shape}") from None
 
 
 def _collect(read: Any, faults: list[str], instead: Any) -> Any:

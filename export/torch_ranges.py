@@ -14,6 +14,7 @@ import numpy as np
 
 from cortexcore.export.dynamics import dynamics
 from cortexcore.export.graph import Graph
+from cortexcore.export.layers import linear
 from cortexcore.export.nodes import (
     Affine,
     AvgPool2d,
@@ -30,7 +31,6 @@ from cortexcore.export.nodes import (
     Scale,
     SumPool2d,
 )
-from cortexcore.export.layers import linear
 
 MARGIN = 1e-6
 """Share of the threshold by which the bound must hold, so that no rounding of sums can break it."""
@@ -54,9 +54,9 @@ def unproven(graph: Graph, names: list[str]) -> list[str]:
             highest = np.maximum(highest, 0.0) * gain / (1.0 - alpha)
         if not np.all(step.beta * threshold + step.gain * highest <= threshold * (2.0 - MARGIN)):
             problems.append(
-                f"'{name}' subtracts its threshold at once, and snnTorch does so twice where the membrane is still above "
-                "it, which it can be here (use reset_delay=True or reset_mechanism='zero', smaller weights, or, where an "
-                "input drives it, metadata={'input_ranges': {input: (low, high)}})"
+                f"'{name}' subtracts its threshold at once, and snnTorch does so twice where the membrane is still "
+                "above it, which it can be here (use reset_delay=True or reset_mechanism='zero', smaller weights, or, "
+                "where an input drives it, metadata={'input_ranges': {input: (low, high)}})"
             )
     return problems
 

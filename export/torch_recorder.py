@@ -18,12 +18,12 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Affine, Conv1d, Conv2d, Linear, Node, Scale
-from cortexcore.export.shapes import Shape
+from cortexcore.export.shapes import Shape, sent_shape
 from cortexcore.export.torch_functions import BY_SHAPE, QUESTIONS, Application, apply
 from cortexcore.export.torch_layers import array, batch_norm, channelwise, fold_after, layer, removed_layers
 from cortexcore.export.torch_leaves import constants_of, is_leaf, is_neuron, plain_name, tensors_in
 from cortexcore.export.torch_neurons import STATES, check, neuron
-from cortexcore.export.torch_values import Argument, Call, Constant, Kind, Record, Refusal, Signal, State, Value
+from cortexcore.export.torch_values import Argument, Call, Constant, Kind, Record, Refusal, Signal, State, Value, a
 
 
 class Recorder(TorchFunctionMode):
@@ -75,7 +75,7 @@ class Recorder(TorchFunctionMode):
         """What a tensor stands for, as a signal."""
         if not isinstance(tensor, torch.Tensor):
             raise Refusal(
-                f"receives {type(tensor).__name__} where a signal should stand (take one: spikes = result[0])"
+                f"receives {a(type(tensor).__name__)} where a signal should stand (take one: spikes = result[0])"
             )
         followed = self.value(tensor)
         shape = tuple(int(n) for n in tensor.shape[1:])
@@ -274,9 +274,9 @@ class Recorder(TorchFunctionMode):
                 neuron(module, shape, 1.0, False)
             except Refusal as refusal:
                 reasons = [str(refusal)]
-        reasons = reasons or [f"is a {type(module).__name__} that fails on the shape {shape} that it receives: {error}"]
+        reasons = reasons or [f"is {a(type(module).__name__)} that fails on the shape {shape}: {error}"]
         found = [f"'{each.place}' {problem}" for each in self.made if each is not call for problem in each.problems]
-        return "; ".join([*found, *(f"'{path}' {reason}" for reason in reasons)])
+        return "; ".join(dict.fromkeys([*found, *(f"'{path}' {reason}" for reason in reasons)]))
 
     def _layer(self, path: str, module: torch.nn.Module, args: Any, kwargs: Any) -> tuple[Call | None, Value | None]:
         """The call of a layer; None and what it passes on for one that does nothing."""
@@ -334,6 +334,9 @@ class Recorder(TorchFunctionMode):
     def _bind_layer(self, call: Call, result: Any) -> None:
         for each in tensors_in(result):
             call.shape = tuple(int(n) for n in each.shape[1:])
+            told = sent_shape(call.node, call.reads.shape) if call.node is not None and call.reads is not None else ()
+            if call.node is not None and told != call.shape:
+                call.problems.append(f"sends {call.shape} where its node sends {told} (give its input a batch axis)")
             self.bind(each, Signal(((call, "spikes"),), call.shape))
 
     def _neuron(self, path: str, module: Any, args: Any, kwargs: Any) -> tuple[Call, Value | None]:

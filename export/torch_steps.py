@@ -125,9 +125,9 @@ class Fold:
             for step, call in enumerate(calls):
                 if call.shape != calls[-1].shape or not self._alike(call.reads, calls[-1].reads, step, last):
                     self.problems.append(
-                        f"'{path}' is used twice in one step, or is wired otherwise at step {step + 1} than at the last "
-                        "(use one neuron for each place, and the same wiring at every step; before the first step what "
-                        "arrives late must be zeros)"
+                        f"'{path}' is used twice in one step, or is wired otherwise at step {step + 1} than at the "
+                        "last (use one neuron for each place, and the same wiring at every step; before the first step "
+                        "what arrives late must be zeros)"
                     )
                     break
             problem = self._odd_lag(calls[-1].reads, last)
@@ -152,8 +152,8 @@ class Fold:
             return ""
         if signal.rest:
             return (
-                "adds zeros at every recorded step: either what it waits for comes later (run more steps on the sample) "
-                "or nothing does (leave them out)"
+                "adds zeros at every recorded step: either what it waits for comes later (run more steps on the "
+                "sample) or nothing does (leave them out)"
             )
         for call, _ in signal.terms:
             if call.kind == "layer":
@@ -264,8 +264,8 @@ class _Build:
             return call.name
         if lag < 0:
             self.problems.append(
-                f"'{consumer}' reads '{call.name}' of the same step, where their loop is entered at '{consumer}' (let the "
-                "loop's late connection be the one into the neuron that data enters)"
+                f"'{consumer}' reads '{call.name}' of the same step, where their loop is entered at '{consumer}' (let "
+                "the loop's late connection be the one into the neuron that data enters)"
             )
             return call.name
         name = f"{call.name}_delay" + (f"{lag}" if lag > 1 else "")

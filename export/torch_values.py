@@ -101,3 +101,8 @@ class Constant:
 
 
 Value = Signal | State | Argument | Record | Constant
+
+
+def a(name: str) -> str:
+    """A name behind its article."""
+    return f"{'an' if name[:1].lower() in set('aeiou') else 'a'} {name}"
