@@ -110,9 +110,9 @@ def _shared(key: str, values: Float, common: Shape, said: Said) -> Float:
     """``values`` as a scalar where all neurons share it, else one per neuron."""
     equal = bool(np.all(values == values.flat[0]))
     if (said.shared is None and equal) or not common:
-        return values.reshape(-1)[0].reshape(())
+        return np.array(values.flat[0])
     if said.shared is not None and key in said.shared:
         if not equal:
             raise GraphError(f"has different values in '{key}', which all neurons share by the file's metadata")
-        return values.reshape(-1)[0].reshape(())
+        return np.array(values.flat[0])
     return np.array(np.broadcast_to(values, common))

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,8 +27,10 @@ from cortexcore.export.nir_io.fields import Tree
 
 MAX_BYTES = 2**30
 """Default limit of a file's size and of what its datasets unpack to, 8 bytes a number."""
-SECONDS = 30
-"""Processor time to unpack a file; a gigabyte takes about 5 s."""
+SECONDS = 10
+"""Processor time to unpack a small file, which takes 0.2 s."""
+BYTES_A_SECOND = 10_000_000
+"""A large file has more time, at this rate."""
 PATIENCE = 4
 """Times that as long on the clock, for a disk or a machine that is busy."""
 DTYPES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8)}
@@ -40,7 +43,7 @@ def read_tree(path: Path, max_bytes: int = MAX_BYTES, seconds: int = SECONDS) ->
     Args:
         path: an HDF5 file as ``nir.write`` makes it.
         max_bytes: refuse a file that is larger, or whose datasets unpack to more.
-        seconds: refuse a file that takes more processor time to unpack.
+        seconds: refuse a file that takes more processor time to unpack; a large one has more.
 
     Raises:
         GraphError: the file is missing, larger than allowed, damaged, or no NIR file.
@@ -50,7 +53,7 @@ def read_tree(path: Path, max_bytes: int = MAX_BYTES, seconds: int = SECONDS) ->
     if path.stat().st_size > max_bytes:
         raise GraphError(f"{path} has {path.stat().st_size} bytes, more than the limit of {max_bytes} (max_bytes)")
     with tempfile.TemporaryFile() as found:
-        said = _unpacked(path, max_bytes, seconds, found)
+        said = _unpacked(path, max_bytes, seconds + path.stat().st_size // BYTES_A_SECOND, found)
         if "refused" in said:
             raise GraphError(f"{path} {said['refused']}")
         if "damaged" in said:
@@ -83,15 +86,26 @@ def _unpacked(path: Path, max_bytes: int, seconds: int, found: IO[bytes]) -> dic
         raise GraphError(f"{path} cannot be unpacked, since '{sys.executable}' does not start ({error})") from error
     length = found.seek(0, os.SEEK_END)
     if done.returncode != 0 or length < 8:
-        why = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
-        raise GraphError(
-            f"{path} is damaged: libhdf5 crashes on it or needs more than {seconds} s ({why[0]}); write it again with "
-            "its tool"
-        )
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        why = lines[-1] if lines else _ENDS.get(-done.returncode, f"it ended with {done.returncode}")
+        raise GraphError(f"{path} is damaged: libhdf5 fails on it, {why}; write it again with its tool")
     found.seek(length - 8)
     size = int.from_bytes(found.read(8), "little")
     found.seek(max(0, length - 8 - size))
     return dict(json.loads(found.read(size)))
+
+
+_ENDS = {
+    int(getattr(signal, name)): text
+    for name, text in {
+        "SIGXCPU": "it takes more time than such a file should",
+        "SIGSEGV": "it reads outside its memory",
+        "SIGABRT": "it gives up",
+        "SIGKILL": "the system stopped it, perhaps short of memory",
+    }.items()
+    if hasattr(signal, name)
+}
+"""What the signal that ended the unpacking process says."""
 
 
 def _folders() -> list[str]:
@@ -123,6 +137,9 @@ def _item(said: Mapping[str, Any], found: IO[bytes]) -> Any:
 def write_whole(path: Path, nir_graph: Any) -> None:
     """Write a ``nir.NIRGraph`` so that ``path`` is either the whole file or what it was before.
 
+    A v_reset of 0 is left out: NIR from 1.0.6 on takes 0 for it, and older ones, which sinabs 3.1 still asks for,
+    refuse the field.
+
     Raises:
         DataError: the folder does not exist or cannot be written.
     """
@@ -130,6 +147,21 @@ def write_whole(path: Path, nir_graph: Any) -> None:
 
     with replacing(path) as temporary:
         try:
-            nir.write(temporary, nir_graph)
+            nir.write(temporary, _Written(nir_graph))
         except OSError as error:
             raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
+
+
+class _Written:
+    """What ``nir.write`` asks a graph for."""
+
+    def __init__(self, nir_graph: Any) -> None:
+        self.tree: dict[str, Any] = nir_graph.to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        return _without_default_resets(self.tree)
+
+
+def _without_default_resets(group: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in group.items() if key != "v_reset" or np.any(value)}
+    return {key: _without_default_resets(value) if isinstance(value, dict) else value for key, value in kept.items()}

@@ -78,8 +78,8 @@ def _neuron(
         defaults = {**defaults, "v_reset": 0.0}
 
     def parser(group: Tree, said: Said) -> Node | Unshaped:
-        fields: dict[str, Any]
-        fields, found = parameters(group, said, *keys, **defaults)
+        values, found = parameters(group, said, *keys, **defaults)
+        fields: dict[str, Any] = dict(values)
         if spiking:
             fields |= {"reset": said.reset, "reset_delay": said.reset_delay}
         if found is None:

@@ -72,21 +72,21 @@ def parse_graph(
     kinds = dict(_kinds(tree, place))
     given = {"dt_s": dt_s, "discretization": discretization, "reset": reset}
     spiking = [name for name, group in kinds.items() if group["type"] in SPIKING]
-    said: Mapping[str, Any]
+    said: Mapping[str, Any] = given if ours is None else ours
     if ours is None:
         _require(given, bool(spiking), place)
-        said, metadata = given, {"assumed": _assumed(given, kinds), "nir_version": version}
+        metadata: object = {"assumed": _assumed(given, kinds), "nir_version": version}
     else:
-        said, metadata = ours, ours.get("metadata")
-        if not isinstance(metadata, dict):
-            raise GraphError(f"{place} lacks part of its metadata; write it again")
+        metadata = ours.get("metadata")
+    if not isinstance(metadata, dict):
+        raise GraphError(f"{place} lacks part of its metadata; write it again")
     nodes, edges, problems, resets = _network(tree, "", ours, reset, place)
     if problems:
         raise GraphError(f"{place} cannot be read: " + "; ".join(problems))
     if ours is not None:
         _contradictions(given, ours, resets, place)
     try:
-        graph = Graph(nodes, edges, number(said["dt_s"]), said["discretization"], dict(metadata))
+        graph = Graph(nodes, edges, number(said["dt_s"]), said["discretization"], metadata)
     except KeyError as error:
         raise GraphError(f"{place} lacks {error} in its metadata; write it again") from error
     except GraphError as error:

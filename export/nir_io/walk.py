@@ -9,6 +9,7 @@ length of that text in 8 bytes, little endian. Nothing in it can be executed.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -45,7 +46,7 @@ class Walker:
         items: dict[str, Any] = {}
         for key in group:
             self.count(1)
-            if not key.isprintable():
+            if not isinstance(key, str) or not key.isprintable():
                 raise Refused(f"holds the unprintable name {key!r}; rename it")
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise Refused(f"links '{key}' to another place, which is not followed; store it inside")
@@ -61,13 +62,13 @@ class Walker:
             raise Refused(f"keeps '{key}' outside the file, which is not read; store it inside")
         if item.shape is None:
             return {}
-        self.take(int(item.size) * max(KEPT_BYTES, item.dtype.itemsize), key)
+        values = max(int(item.size), math.prod(item.chunks or ()))
+        self.take(values * max(KEPT_BYTES, item.dtype.itemsize), key)
         if h5py.check_string_dtype(item.dtype) is not None:
             return self.texts(item, key)
         if item.dtype.kind not in "biuf" or item.dtype.itemsize > KEPT_BYTES or item.dtype.names:
             raise Refused(f"keeps '{key}' as {item.dtype}, it must be a text or plain numbers")
-        values = item[()]
-        self.sink.write(values.tobytes())
+        self.sink.write(item[()].tobytes())
         return {"array": item.dtype.str, "shape": list(item.shape)}
 
     def texts(self, item: Any, key: str) -> dict[str, Any]:
