@@ -11,8 +11,9 @@ import numpy as np
 
 from cortexcore.errors import BundleError, GraphError
 from cortexcore.export import reference
+from cortexcore.export.dynamics import delay_steps
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Layer, Linear, Node, SumPool2d
+from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Delay, Layer, Linear, Node, SumPool2d
 from cortexcore.targets.base import Arrays, CheckReport, Result, Stepper
 from cortexcore.targets.energy.host import host_energy
 from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
@@ -101,11 +102,19 @@ class ReferenceTarget:
             },
             memory={
                 "weights": Figure(weights, "B", "modelled", "64-bit weights"),
-                "state": Figure(8 * states, "B", "modelled", "64-bit u and v of every neuron"),
+                "state": Figure(
+                    8 * (states + waiting(graph)), "B", "modelled", "64-bit u and v, and what waits in delays"
+                ),
             },
             energy=host_energy(macs, states * steps, measured),
             layers=layers,
         )
+
+
+def waiting(graph: Graph) -> int:
+    """Values that the delays of a graph hold at any time: one per step of delay and value that passes."""
+    delays = {name: node for name, node in graph.nodes.items() if isinstance(node, Delay)}
+    return sum(int(np.broadcast_to(delay_steps(d, graph.dt_s), graph.shapes[n]).sum()) for n, d in delays.items())
 
 
 def dense_macs(node: Node, sent: tuple[int, ...]) -> int:

@@ -58,7 +58,7 @@ class Table:
 
 
 def timed(calls: Mapping[str, tuple[Call, int]]) -> dict[str, tuple[float, float]]:
-    """Median and least wall-clock time; in each round every call runs its own number of times, the first round warms up."""
+    """Median and least wall-clock time; in each round every call runs its own number of times, the first warms up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS + 1):
         for name, (call, runs) in calls.items():

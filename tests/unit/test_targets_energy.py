@@ -6,15 +6,18 @@ import json
 import math
 from dataclasses import replace
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from cortexcore.errors import GraphError
 from cortexcore.export import integer
+from cortexcore.export.graph import Graph
 from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
-from cortexcore.export.nodes import AvgPool2d, Flatten, Linear, SumPool2d
+from cortexcore.export.nodes import IF, AvgPool2d, Delay, Flatten, Input, Linear, Output, Subgraph, SumPool2d
 from cortexcore.export.nodes import Conv2d as Conv2d_float
+from cortexcore.targets.compiled import compile
 from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.constants import constant, constants
 from cortexcore.targets.energy.host import host_energy
@@ -150,6 +153,30 @@ def test_dense_macs_of_layers_and_pools_by_hand():
     }
     for node, (sent, macs) in nodes.items():
         assert dense_macs(node, sent) == macs, node
+
+
+def test_the_reference_profiles_every_kind_of_node():
+    """A pool with 4 windows of 4, then 8 weights; delays of 3 and 0 steps hold 3 values. 16 a step passes 20 in steps
+    2, 3, 4 and 6 of those without delay (v = 32, 28, 24, 20, 36), and in steps 5 and 6 behind three steps."""
+    one = np.ones(())
+    inner = Subgraph(
+        {"in": Input((4,)), "w": Linear(np.ones((2, 4))), "out": Output((2,))}, (("in", "w"), ("w", "out"))
+    )
+    nodes = {
+        "x": Input((1, 4, 4)),
+        "pool": SumPool2d((2, 2), (2, 2)),
+        "flat": Flatten((1, 2, 2)),
+        "sub": inner,
+        "late": Delay(np.array([3e-3, 0.0])),
+        "n": IF((2,), 1e3 * one, 20 * one, "subtract"),
+        "y": Output((2,)),
+    }
+    names = list(nodes)
+    graph = Graph(nodes, tuple(pairwise(names)), 1e-3, "euler")
+    profile = compile(graph, "reference").profile(np.ones((6, 2, 1, 4, 4)))
+    assert profile.operations["dense MACs"].value == 6 * (16 + 8)
+    assert profile.operations["spikes"].value == 2 + 4
+    assert profile.memory["weights"].value == 8 * 8 and profile.memory["state"].value == 8 * (2 + 3)
 
 
 def test_loihi_energy_by_hand_and_its_sums():
