@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cortexcore.errors import CortexCoreError
 
 if TYPE_CHECKING:
-    from cortexcore.api import compare, compile, from_torch, quantize
+    from cortexcore.api import compare, compile, from_torch, quantize, sweep
     from cortexcore.export.nir_io import read_integer_nir, read_nir, write_integer_nir, write_nir
     from cortexcore.runtime.bundle import load_bundle, save_bundle
 
@@ -28,6 +28,7 @@ __all__ = [
     "read_integer_nir",
     "read_nir",
     "save_bundle",
+    "sweep",
     "write_integer_nir",
     "write_nir",
 ]
@@ -37,6 +38,7 @@ _HOMES = {
     "compile": "cortexcore.api",
     "from_torch": "cortexcore.api",
     "quantize": "cortexcore.api",
+    "sweep": "cortexcore.api",
     "load_bundle": "cortexcore.runtime.bundle",
     "save_bundle": "cortexcore.runtime.bundle",
     "read_nir": "cortexcore.export.nir_io",

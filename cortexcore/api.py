@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cortexcore.errors import DataError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from cortexcore.calibration import Inputs
+    from cortexcore.export.quantize.config import ScaleChoice
+    from cortexcore.export.report.points import Sweep
+    from cortexcore.study import Wish
     from cortexcore.targets.compare import Comparison
     from cortexcore.targets.compiled import Compiled
 
 Network = Graph | IntegerNetwork
 
 
-def from_torch(model: Any, sample: Any, dt_s: float, metadata: Mapping[str, Any] | None = None) -> Graph:
-    """The float graph of a snnTorch network whose ``forward`` is one time step, its neurons with ``init_hidden=True``.
+def from_torch(
+    model: Any,
+    sample: Any,
+    dt_s: float,
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    outputs: Sequence[int | str] | None = None,
+) -> Graph:
+    """The float graph of a PyTorch network with snnTorch neurons, as ``model.eval()`` computes.
+
+    Its ``forward`` is either one time step (neurons with ``init_hidden=True``, or states as arguments that are
+    returned), or holds the loop over time itself.
 
     Args:
-        model: the network, as ``model.eval()`` computes; the parameters of its ``forward`` name the graph's inputs.
-        sample: one array or tensor per input, [B, *shape], alone, in a tuple or in a dict by name.
+        model: the network; the parameters of its ``forward`` name the graph's inputs.
+        sample: one array or tensor per input, alone, in a tuple or in a dict by name: [B, *shape] for one step, or
+            where ``forward`` indexes time [T, B, *shape].
         dt_s: length of a step in seconds.
         metadata: JSON values for the graph, e.g. classes.
+        outputs: which of the returned values to keep, by place or, for a returned dict, by name; all if None.
 
     Raises:
         GraphError: what cannot be kept, all at once, each with its remedy.
@@ -32,14 +50,21 @@ def from_torch(model: Any, sample: Any, dt_s: float, metadata: Mapping[str, Any]
     """
     from cortexcore.export.from_torch import from_torch as trace
 
-    return trace(model, sample, dt_s, metadata)
+    return trace(model, sample, dt_s, metadata, outputs=outputs)
 
 
 def quantize(
     graph: Graph,
     bits: int = 8,
-    calibration: Mapping[str, NDArray[Any]] | NDArray[Any] | None = None,
+    calibration: Inputs | None = None,
     input_ranges: Mapping[str, tuple[int, int]] | None = None,
+    *,
+    layer_bits: Mapping[str, int] | None = None,
+    scale: ScaleChoice = "max",
+    judge: Inputs | None = None,
+    labels: NDArray[Any] | None = None,
+    max_bytes: int | None = None,
+    max_energy_uj: float | None = None,
 ) -> IntegerNetwork:
     """The integer network of a float graph, by post-training quantization; ``.report`` tells what that did.
 
@@ -48,20 +73,81 @@ def quantize(
         bits: weight bits, 2 to 8.
         calibration: typical integer inputs, name → [T, B, *shape], or one array for a graph with one input.
         input_ranges: input → (lowest, highest) value it will ever get; else the graph's own, else the calibration's.
+        layer_bits: layer → its own bits.
+        scale: what maps to the top of the grid: the largest weight ("max"), a percentile, or what makes the squared
+            error of the weights ("mse") or of the currents they cause on the calibration ("activity") smallest.
+        judge: inputs that the report compares float and integer network on; the calibration if None.
+        labels: class index of each judged inference [B], for accuracies.
+        max_bytes, max_energy_uj: a budget that chooses each layer's bits; at most one of the two.
 
     Raises:
         GraphError, QuantizationError: what cannot be kept, all at once, each with its remedy.
-        DataError: the calibration does not fit the graph's inputs.
+        DataError: calibration, judged inputs or labels do not fit the graph.
     """
-    from cortexcore.arrays import to_batch
-    from cortexcore.export.quantize import QuantizationConfig
-    from cortexcore.export.quantize import quantize as quantize_graph
+    from cortexcore.study import quantized
 
-    arrays = None
-    if calibration is not None:
-        shapes = {name: node.shape for name, node in graph.inputs.items()}
-        arrays, _ = to_batch(dict(calibration) if isinstance(calibration, Mapping) else {"x": calibration}, shapes)
-    return quantize_graph(graph, QuantizationConfig(bits=bits), arrays, input_ranges)
+    wish = _wish(graph, bits, calibration, input_ranges, layer_bits, scale, judge, labels)
+    return quantized(replace(wish, max_bytes=max_bytes, max_energy_uj=max_energy_uj))[0]
+
+
+def sweep(
+    graph: Graph,
+    bits: Sequence[int] = (8, 7, 6, 5, 4, 3, 2),
+    calibration: Inputs | None = None,
+    input_ranges: Mapping[str, tuple[int, int]] | None = None,
+    *,
+    layer_bits: Mapping[str, int] | None = None,
+    scale: ScaleChoice = "max",
+    judge: Inputs | None = None,
+    labels: NDArray[Any] | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Sweep:
+    """The network quantized to each of several bit widths and judged: size, modelled energy, agreement, accuracy.
+
+    Args:
+        graph: the float network.
+        bits: the widths, each from 2 to 8 and once.
+        layer_bits: layers that keep bits of their own at every width.
+        progress: called with a line now and then.
+        calibration, input_ranges, scale, judge, labels: as of :func:`quantize`.
+
+    Returns:
+        one point per width; ``.to_text()``, ``.to_json()`` and ``.to_html()`` show them.
+
+    Raises:
+        GraphError, QuantizationError, DataError: as of :func:`quantize`.
+    """
+    from cortexcore.study import swept
+
+    wish = _wish(graph, bits[0] if bits else 8, calibration, input_ranges, layer_bits, scale, judge, labels)
+    return swept(wish, bits, progress)
+
+
+def _wish(
+    graph: Graph,
+    bits: int,
+    calibration: Inputs | None,
+    input_ranges: Mapping[str, tuple[int, int]] | None,
+    layer_bits: Mapping[str, int] | None,
+    scale: ScaleChoice,
+    judge: Inputs | None,
+    labels: NDArray[Any] | None,
+) -> Wish:
+    from cortexcore.calibration import from_arrays
+    from cortexcore.export.quantize.config import QuantizationConfig
+    from cortexcore.study import Wish
+
+    config = QuantizationConfig(bits=bits, overrides=dict(layer_bits or {}), scale=scale)
+    on_calibration = labels if judge is None else None
+    if calibration is None and judge is None and labels is not None:
+        raise DataError("labels were given without inputs: give judge=inputs, or calibration, that they belong to")
+    return Wish(
+        graph,
+        config,
+        None if calibration is None else from_arrays(calibration, graph, "the calibration inputs", on_calibration),
+        None if judge is None else from_arrays(judge, graph, "the judged inputs", labels),
+        input_ranges,
+    )
 
 
 def compile(network: Network, target: str, config: Any = None) -> Compiled:

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from cortexcore.cli import data, doctor, live, models, networks
+from cortexcore.cli import data, doctor, live, models, networks, quantize
 from cortexcore.errors import CortexCoreError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app.add_typer(recordings, name="data")
 app.command()(models.train)
 app.command()(models.evaluate)
 app.command()(models.export)
-app.command()(networks.quantize)
+app.command()(quantize.quantize)
 app.command()(networks.run)
 app.command()(networks.compare)
 app.command()(networks.profile)

@@ -1,4 +1,4 @@
-"""quantize, run, compare, profile: commands on a network and arrays."""
+"""run, compare, profile: commands on a network and arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
 from cortexcore.cli.options import Data, Discretization, Dt, Html, Json, NetworkPath, Reset
-from cortexcore.errors import CortexCoreError, GraphError
+from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import require_writable, write_text
 from cortexcore.export.report.html import require_packages
 
@@ -30,48 +30,6 @@ Record = Annotated[
 ]
 
 
-def quantize(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH.nir", help="Float NIR file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.nir", help="Integer NIR file to write.")],
-    bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(metavar="X.npz", help="Typical inputs, for ranges and the report."),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")
-    ] = None,
-    dt: Dt = None,
-    reset: Reset = None,
-    discretization: Discretization = None,
-) -> None:
-    """Turn a float NIR graph into an integer network, and say what that did to it."""
-    from cortexcore.api import quantize as quantize_graph
-    from cortexcore.export.nir_io import write_integer_nir
-    from cortexcore.opening import open_model
-
-    pages = (report, report.with_suffix(".json")) if report is not None else ()
-    require_writable(output, *pages)
-    if pages:
-        require_packages()
-    opened = open_model(graph, dt, reset, discretization)
-    if opened.graph is None:
-        raise GraphError(f"'{graph}' is quantized already; give the float graph")
-    _print_assumed(opened.graph.metadata.get("assumed"))
-    inputs = None
-    if calibration is not None:
-        inputs, _ = to_batch(read_arrays(calibration), opened.input_shapes())
-    network = quantize_graph(opened.graph, bits=bits, calibration=inputs)
-    write_integer_nir(network, output)
-    if network.report is not None:
-        print(network.report.to_text())
-        if report is not None:
-            write_text(report, network.report.to_html())
-            write_text(report.with_suffix(".json"), json.dumps(network.report.to_json(), indent=1))
-            print(f"report: {report} and {report.with_suffix('.json')}")
-    print(f"integer network: {output}")
-
-
 def run(
     network: NetworkPath,
     target: Annotated[str, typer.Option(metavar="T", help="Where to run it; 'cortexcore doctor' lists the targets.")],
@@ -88,7 +46,7 @@ def run(
     require_writable(output)
     opened = open_model(network, dt, reset, discretization)
     if opened.graph is not None:
-        _print_assumed(opened.graph.metadata.get("assumed"))
+        print_assumed(opened.graph.metadata.get("assumed"))
     inputs, batched = to_batch(read_arrays(input_), opened.input_shapes())
     result = opened.compiled(target).run(inputs, trace=trace)
     write_arrays(output, result_arrays(result, batched))
@@ -171,6 +129,7 @@ def _inputs(opened: Opened, file: Path | None, record: str | None, data: Path | 
     return inputs
 
 
-def _print_assumed(assumed: object) -> None:
+def print_assumed(assumed: object) -> None:
+    """Say what a foreign file left open and was given instead."""
     if isinstance(assumed, dict) and assumed:
         print("assumed, since the file does not say: " + ", ".join(f"{k} = {v}" for k, v in assumed.items()))

@@ -55,7 +55,7 @@ def quantize(
     config = config or QuantizationConfig()
     network = assemble(prepare(graph, calibration, input_ranges), config)
     if calibration is None:
-        return replace(network, report=static_report(network))
+        return replace(network, report=static_report(network, graph))
     return replace(network, report=evaluate_report(graph, network, calibration, data="the calibration inputs"))
 
 

@@ -25,10 +25,7 @@ def accuracy(labels: Array, before: Array, after: Array, classes: Sequence[str])
         DataError: the labels are not one known class index per inference.
     """
     labels = np.asarray(labels)
-    if labels.shape != before.shape or labels.dtype.kind not in "iu":
-        raise DataError(f"labels have shape {labels.shape}, there must be one class index for each of {before.shape}")
-    if labels.size and not (labels.min() >= 0 and labels.max() < len(classes)):
-        raise DataError(f"labels lie in [{labels.min()}, {labels.max()}], there are {len(classes)} classes")
+    check_labels(labels, before.shape, classes)
     rows = []
     scores: list[tuple[float, float]] = []
     for index, name in enumerate(classes):
@@ -45,6 +42,21 @@ def accuracy(labels: Array, before: Array, after: Array, classes: Sequence[str])
         macro_f1_integer=float(macro[1]),
         classes=tuple(rows),
     )
+
+
+def check_labels(labels: Array, shape: tuple[int, ...], classes: Sequence[str]) -> None:
+    """Refuse labels that are not one known class index for each of ``shape`` inferences.
+
+    Raises:
+        DataError: their number, type or range is wrong.
+    """
+    if labels.shape != shape or labels.dtype.kind not in "iu":
+        raise DataError(
+            f"labels are {labels.dtype} of shape {labels.shape}, there must be one class index for each inference: "
+            f"whole numbers of shape {shape}"
+        )
+    if labels.size and not (labels.min() >= 0 and labels.max() < len(classes)):
+        raise DataError(f"labels lie in [{labels.min()}, {labels.max()}], there are {len(classes)} classes")
 
 
 def _figures(labels: Array, decided: Array, index: int) -> tuple[float | None, float | None, float]:

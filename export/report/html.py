@@ -54,6 +54,8 @@ TABLE = """<div class="scroll"><table>
 FACTS = """<dl class="facts">{% for f in facts %}<div><dt>{{ f.label }}</dt><dd>{{ f.value }}\
 {% if f.hint %}<small>{{ f.hint }}</small>{% endif %}</dd></div>{% endfor %}</dl>
 """
+WARNINGS = """<ul class="warnings">{% for w in warnings %}<li>{{ w }}</li>{% endfor %}</ul>
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,16 @@ class Fact:
     label: str
     value: str
     hint: str = ""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in a table as it is to be written."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def require_packages() -> None:
@@ -93,7 +105,7 @@ def page(title: str, sections: Sequence[Section], subtitle: str = "", footer: st
 def table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
     """Rows of equal keys as a table; columns whose values are all numbers (or None) stand right-aligned."""
     names = list(rows[0]) if rows else []
-    numbers = {name for name in names if all(isinstance(row[name], int | float | None) for row in rows)}
+    numbers = {name for name in names if all(isinstance(row[name], int | float | Number | None) for row in rows)}
     columns = [{"name": name, "kind": " number" if name in numbers else ""} for name in names]
     cells = [[shown(row[name]) for name in names] for row in rows]
     return _render(TABLE, columns=columns, rows=cells, caption=caption)
@@ -102,6 +114,11 @@ def table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
 def facts(items: Sequence[Fact]) -> str:
     """Key figures side by side."""
     return _render(FACTS, facts=items)
+
+
+def warnings(sentences: Sequence[str]) -> str:
+    """What a reader must know before believing the figures below; nothing where there is nothing."""
+    return _render(WARNINGS, warnings=sentences) if sentences else ""
 
 
 def figure_svg(figure: Figure, caption: str = "") -> str:
@@ -167,6 +184,17 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     return "100 %" if share == 1 else f"{min(100 * share, 99.99):.2f} %"
+
+
+def hundredths(share: float | None) -> Number | None:
+    """A share as a number of percent for a table, digits as :func:`percent` has them."""
+    return None if share is None else Number(percent(share).removesuffix(" %"))
+
+
+def joules(energies_uj: Sequence[float]) -> tuple[float, str]:
+    """The unit in which these energies read best, and how many of it are a microjoule."""
+    most = max((abs(value) for value in energies_uj), default=0.0)
+    return next(((1 / size, unit) for size, unit in ((1e3, "mJ"), (1.0, "µJ")) if most >= size), (1e3, "nJ"))
 
 
 def _render(template: str, **values: Any) -> str:

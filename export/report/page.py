@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from cortexcore.export.report import plots
 from cortexcore.export.report.html import (
     Fact,
     Section,
     facts,
-    figure_svg,
-    house_style,
-    new_figure,
+    hundredths,
+    joules,
     page,
     percent,
     shown,
     table,
+    warnings,
 )
-from cortexcore.export.report.report import QuantizationReport
-from cortexcore.export.report.style import COLOURS, MUTED
+from cortexcore.export.report.report import LayerFigures, PopulationFigures, QuantizationReport
+from cortexcore.export.report.sweep_page import sweep_sections
 
 
 def report_page(report: QuantizationReport) -> str:
@@ -33,9 +34,13 @@ def report_page(report: QuantizationReport) -> str:
 def sections(report: QuantizationReport) -> list[Section]:
     """The page's parts, for other pages to take up."""
     found = [_summary(report)]
+    if report.sweep is not None:
+        found += sweep_sections(report.sweep)
     if report.accuracy is not None:
         found.append(_accuracy(report))
     found.append(_layers(report))
+    if any(layer.before for layer in _layers_of(report)):
+        found.append(_histograms(report))
     if report.inferences:
         found.append(_agreement(report))
     return [*found, _populations(report)]
@@ -44,7 +49,17 @@ def sections(report: QuantizationReport) -> list[Section]:
 def _subtitle(report: QuantizationReport) -> str:
     where = f", compared on {report.inferences:,} inferences of {report.steps} steps" if report.inferences else ""
     what = f": {report.data}" if report.data else ""
-    return f"Float graph to integer network on Loihi's grids, scales by “{report.config['scale']}”{where}{what}."
+    seen = f" Calibrated on {report.calibration}." if report.calibration else ""
+    return f"Float graph to integer network on Loihi's grids, scales by “{report.config['scale']}”{where}{what}.{seen}"
+
+
+def _layers_of(report: QuantizationReport) -> list[LayerFigures]:
+    return [layer for p in _shared(report) for layer in p.layers]
+
+
+def _shared(report: QuantizationReport) -> list[PopulationFigures]:
+    """Populations that the float graph has too."""
+    return [p for p in report.populations if not p.helper]
 
 
 def _summary(report: QuantizationReport) -> Section:
@@ -65,11 +80,16 @@ def _summary(report: QuantizationReport) -> Section:
         wraps = sum(p.agreement.wraps for p in report.populations if p.agreement)
         clips = sum(p.agreement.clips for p in report.populations if p.agreement)
         items.append(Fact("Left the 24 bits", f"{shown(wraps + clips)}", f"{shown(wraps)} wraps, {shown(clips)} clips"))
+    if report.energy_uj is not None:
+        factor, unit = joules([report.energy_uj])
+        value = f"{shown(factor * report.energy_uj)} {unit}"
+        items.append(Fact("Energy", value, f"{report.energy['kind']}, per inference; see note"))
+    model = f" Energy: {report.energy['conditions']} ({report.energy['source']})." if report.energy else ""
     return Section(
         "At a glance",
-        facts(items),
+        warnings(report.warnings) + facts(items),
         "Sizes count weights packed at their bits and 2 bytes per bias; a decision is the argmax of the readout's "
-        "membrane at the last step, or of spike counts. Macro-F1 is the mean over the classes that have cases.",
+        "membrane at the last step, or of spike counts. Macro-F1 is the mean over the classes that have cases." + model,
     )
 
 
@@ -78,10 +98,10 @@ def _accuracy(report: QuantizationReport) -> Section:
         {
             "class": c.name,
             "cases": c.cases,
-            "Se float %": _hundred(c.sensitivity_float),
-            "Se integer %": _hundred(c.sensitivity_integer),
-            "+P float %": _hundred(c.predictivity_float),
-            "+P integer %": _hundred(c.predictivity_integer),
+            "Se float %": hundredths(c.sensitivity_float),
+            "Se integer %": hundredths(c.sensitivity_integer),
+            "+P float %": hundredths(c.predictivity_float),
+            "+P integer %": hundredths(c.predictivity_integer),
         }
         for c in (report.accuracy.classes if report.accuracy else ())
     ]
@@ -102,24 +122,34 @@ def _layers(report: QuantizationReport) -> Section:
             "weight_exp": layer.weight_exp,
             "SQNR dB": None if layer.sqnr_db is None else round(layer.sqnr_db, 1),
             "clipped": layer.clipped,
-            "clipped %": _hundred(layer.clipped / max(1, layer.weights)),
+            "clipped %": hundredths(layer.clipped / max(1, layer.weights)),
             "to zero": layer.underflowed,
-            "to zero %": _hundred(layer.underflowed / max(1, layer.weights)),
+            "to zero %": hundredths(layer.underflowed / max(1, layer.weights)),
             "bytes": layer.bytes_after,
         }
-        for p in report.populations
+        for p in _shared(report)
         for layer in p.layers
     ]
-    drawn = [(layer.name, layer.sqnr_db) for p in report.populations for layer in p.layers if layer.sqnr_db is not None]
+    drawn = [(layer.name, layer.sqnr_db) for layer in _layers_of(report) if layer.sqnr_db is not None]
     body = table(rows)
     if drawn:
-        body = (
-            _bars([n for n, _ in drawn], [[v for _, v in drawn]], ["SQNR"], "signal to quantization noise (dB)") + body
-        )
+        names, values = [n for n, _ in drawn], [v for _, v in drawn]
+        body = plots.bars(names, [values], ["SQNR"], "signal to quantization noise (dB)") + body
     return Section(
         "Weights",
         body,
-        "SQNR is the ratio of a layer's weight energy to the energy of its rounding errors; about 6 dB per bit.",
+        "SQNR is the ratio of a layer's weight energy to the energy of its rounding errors; about 6 dB per bit. A dash "
+        "where nothing was lost. Clipped: beyond the grid; to zero: not zero before, zero after.",
+    )
+
+
+def _histograms(report: QuantizationReport) -> Section:
+    return Section(
+        "Weights before and after",
+        plots.histograms(_layers_of(report)),
+        "Grey: the float weights with the neurons' gains folded in. Coloured: the integers in the same units, each bar "
+        "centred on a level of the grid, or on several where they are many. Heights are shares of the weights per unit "
+        "of weight: where a bar ends above the grey, its level holds what was clipped or rounded there.",
     )
 
 
@@ -131,7 +161,7 @@ def _agreement(report: QuantizationReport) -> Section:
                 {
                     "population": p.name,
                     "neurons": p.neurons,
-                    "equal spikes %": _hundred(a.exact),
+                    "equal spikes %": hundredths(a.exact),
                     "cosine": a.cosine,
                     "rate float": a.rate_float,
                     "rate integer": a.rate_integer,
@@ -144,15 +174,18 @@ def _agreement(report: QuantizationReport) -> Section:
     body = table(rows)
     if firing:
         rates = [[a.rate_float or 0.0 for _, a in firing], [a.rate_integer or 0.0 for _, a in firing]]
+        names = [name for name, _ in firing]
         body = (
-            _bars([n for n, _ in firing], rates, ["float", "integer"], "firing rate (spikes per neuron and step)")
+            plots.over_time(report.populations)
+            + plots.bars(names, rates, ["float", "integer"], "firing rate (spikes per neuron and step)")
             + body
         )
     return Section(
         "Float against integer, spike by spike",
         body,
-        "Each population of the float graph and of the integer network on the same inputs. Cosine is that of all "
-        "spikes, for a readout that of its membrane. Steps count from 0.",
+        "Each population of the float graph and of the integer network on the same inputs. Equal spikes: the share of "
+        "(inference, neuron) alike at a step; silent in both counts as alike, so read it beside the firing rate. "
+        "Cosine is that of all spikes, for a readout that of its membrane. Steps count from 0.",
     )
 
 
@@ -165,42 +198,24 @@ def _populations(report: QuantizationReport) -> Section:
             "threshold error %": None if p.threshold_error is None else 100 * p.threshold_error,
             "leak kept": p.decay_v[1],
             "leak error": p.decay_v[1] - p.decay_v[0],
+            "current kept": p.decay_u[1] or None,
+            "current error": p.decay_u[1] - p.decay_u[0] if p.decay_u[1] else None,
             "bias error": p.bias_error,
             "bound": p.bound_kind,
             "reaches": round(p.bound_value),
             "bits of 23": round(math.log2(max(1.0, p.bound_value)), 1),
             "margin": p.margin,
         }
-        for p in report.populations
+        for p in _shared(report)
     ]
+    helpers = "; ".join(f"“{p.name}”: {p.helper}" for p in report.populations if p.helper)
     inputs = ", ".join(f"{n} [{v['low']}, {v['high']}] from {v['from']}" for n, v in report.inputs.items())
     return Section(
         "Scales and bounds",
         table(rows),
-        "One unit: what an integer step of weights and threshold stands for. Bound: “static” is proven for every input "
+        "One unit: what an integer step of weights and threshold stands for; leak and current kept: the share of v and "
+        "of u that is left after a step. Where a population's neurons differ, the threshold is the smallest and an "
+        "error that of the neuron that fares worst. Bound: “static” is proven for every input "
         "in range; “calibrated” is the largest |u| or |v| seen, with the margin kept free on top. "
-        f"Input ranges: {inputs}.",
+        f"Input ranges: {inputs}." + (f" Only the integer network has {helpers}." if helpers else ""),
     )
-
-
-def _bars(names: list[str], series: list[list[float]], labels: list[str], axis: str) -> str:
-    """Horizontal bars, one group per name."""
-    width = 0.7 / len(series)
-    figure, axes = new_figure(height=0.8 + 0.34 * len(names) * max(1.0, 0.75 * len(series)))
-    with house_style():
-        for i, (values, label) in enumerate(zip(series, labels, strict=True)):
-            places = [k + (i - (len(series) - 1) / 2) * width for k in range(len(names))]
-            bars = axes.barh(places, values, height=0.9 * width, label=label, color=COLOURS[i])
-            axes.bar_label(bars, labels=[f"{v:.3g}" for v in values], padding=4, fontsize=9, color=MUTED)
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel(axis)
-        axes.margins(x=0.08)
-        if len(series) > 1:
-            figure.legend(loc="outside upper right", ncols=len(series))
-    return figure_svg(figure, "")
-
-
-def _hundred(share: float | None) -> float | None:
-    return None if share is None else round(100 * share, 2)

@@ -25,6 +25,7 @@ section { background: #ffffff; border: 1px solid #dfe4ea; border-radius: 10px; p
 .facts dt { color: #5d6b7a; font-size: 13px; }
 .facts dd { margin: 0; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
 .facts dd small { display: block; font-size: 12.5px; font-weight: 400; color: #5d6b7a; }
+.warnings { background: #fff4e8; border-left: 3px solid #e07a3f; margin: 0 0 16px; padding: 8px 14px 8px 30px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th { color: #5d6b7a; font-weight: 600; text-align: left; vertical-align: bottom; border-bottom: 1px solid #b9c3ce; }

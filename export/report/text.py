@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cortexcore.export.report.html import percent
+from cortexcore.export.report.html import joules, percent
+from cortexcore.export.report.points import Sweep
 from cortexcore.export.report.report import QuantizationReport
 
 
@@ -13,6 +14,8 @@ def report_text(report: QuantizationReport) -> str:
         f"{'population':<14} {'equal spikes':>12}  bound"
     ]
     for p in report.populations:
+        if p.helper:
+            continue
         equal = percent(p.agreement.exact) if p.agreement else "–"
         for layer in p.layers:
             sqnr = "–" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}"
@@ -33,4 +36,38 @@ def report_text(report: QuantizationReport) -> str:
     clips = sum(p.agreement.clips for p in report.populations if p.agreement)
     if wraps or clips:
         lines.append(f"left the 24 bits: {wraps:,} currents wrapped, {clips:,} voltages clipped")
+    if report.energy_uj is not None:
+        factor, unit = joules([report.energy_uj])
+        lines.append(f"energy: {factor * report.energy_uj:.4g} {unit} per inference, {report.energy['kind']}")
+    if report.calibration:
+        lines.append(f"calibrated on {report.calibration}; judged on {report.data}")
+    lines += [f"note: {sentence}" for sentence in report.warnings]
+    if report.sweep is not None:
+        lines += ["", sweep_text(report.sweep)]
+    return "\n".join(lines)
+
+
+def sweep_text(sweep: Sweep) -> str:
+    """One line per point, and the float graph's first."""
+    width = max(len("float32"), *(len(p.name) for p in sweep.points))
+    factor, unit = joules([p.energy_uj or 0.0 for p in sweep.points])
+    head = ["bits".ljust(width), f"{'bytes':>9}", f"energy {unit}", f"{'SQNR dB':>7}", f"{'equal spikes':>12}"]
+    lines = ["  ".join([*head, f"{'same decision':>13}", f"{'accuracy':>8}", f"{'macro-F1':>8}"])]
+    blank = ["–".rjust(n) for n in (9, 7, 12, 13)]
+    scores = [percent(sweep.accuracy_float).rjust(8), percent(sweep.macro_f1_float).rjust(8)]
+    lines.append("  ".join(["float32".ljust(width), f"{sweep.bytes_float:>9,}", *blank, *scores]))
+    for p in sweep.points:
+        cells = [
+            p.name.ljust(width),
+            f"{p.bytes:>9,}",
+            ("–" if p.energy_uj is None else f"{factor * p.energy_uj:.4g}").rjust(9),
+            ("–" if p.sqnr_db is None else f"{p.sqnr_db:.1f}").rjust(7),
+            percent(p.exact).rjust(12),
+            percent(min(p.decisions_equal.values(), default=None)).rjust(13),
+            percent(p.accuracy).rjust(8),
+            percent(p.macro_f1).rjust(8),
+        ]
+        lines.append("  ".join(cells))
+    if sweep.energy:
+        lines.append(f"energy: {sweep.energy['kind']}, per inference; it compares bit widths and nothing else")
     return "\n".join(lines)

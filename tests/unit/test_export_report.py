@@ -81,6 +81,62 @@ def test_figures_are_those_of_a_whole_run() -> None:
     assert (report.steps, report.inferences) == (20, 150)
 
 
+def test_agreement_over_time_is_the_share_at_each_step() -> None:
+    network = quantize(graph(), QuantizationConfig(bits=3), data(), {"x": (0, 1)})
+    n = evaluate_report(graph(), network, data()).populations[0].agreement
+    same = reference.run(graph(), data()).spikes["n"] == integer.run(network, data()).spikes["n"]
+    assert n is not None and n.span == 1
+    np.testing.assert_allclose(n.over_time, same.mean(axis=(1, 2)))
+    assert len(set(n.over_time)) > 1
+
+
+def test_long_runs_are_averaged_over_time() -> None:
+    inputs = {"x": np.random.default_rng(3).integers(0, 2, (1001, 2, 6))}
+    network = quantize(graph(), QuantizationConfig(bits=2), inputs, {"x": (0, 1)})
+    n = evaluate_report(graph(), network, inputs).populations[0].agreement
+    same = reference.run(graph(), inputs).spikes["n"] == integer.run(network, inputs).spikes["n"]
+    assert n is not None and n.span == 3 and len(n.over_time) == 334
+    assert n.over_time[1] == pytest.approx(same[3:6].mean()) and n.over_time[-1] == pytest.approx(same[999:].mean())
+
+
+def test_histograms_hold_every_weight_between_the_right_edges() -> None:
+    whole = only_y()
+    network = quantize(whole, QuantizationConfig(bits=4), data(), {"x": (0, 1)})
+    assert network.report is not None
+    (layer,) = network.report.populations[0].layers
+    assert layer.before is not None and layer.after is not None
+    wanted = whole.nodes["fc"].weight  # type: ignore[union-attr]
+    counts, edges = np.histogram(wanted, 48)
+    np.testing.assert_array_equal(layer.before.counts, counts)
+    np.testing.assert_allclose(layer.before.edges, edges)
+    operation = network.population("n").synapses[0].operation
+    got = operation.weight * 2.0**operation.weight_exp * network.report.populations[0].unit
+    np.testing.assert_array_equal(layer.after.counts, np.histogram(got, layer.after.edges)[0])
+    assert sum(layer.after.counts) == 48
+    centres = (np.array(layer.after.edges[1:]) + layer.after.edges[:-1]) / 2
+    assert len(centres) <= 16 and np.abs(centres[:, None] - np.unique(got)).min(axis=0).max() < 1e-12
+
+
+def test_a_report_of_version_1_still_reads() -> None:
+    plain = full_report().to_json()
+    for key in ("calibration", "warnings", "energy_uj", "energy", "sweep"):
+        del plain[key]
+    for population in plain["populations"]:
+        del population["helper"], population["agreement"]["over_time"], population["agreement"]["span"]
+        for layer in population["layers"]:
+            del layer["before"], layer["after"]
+    report = QuantizationReport.from_json({**plain, "version": 1})
+    assert report.populations[0].layers[0].before is None and report.sweep is None and report.warnings == ()
+    parsed(report.to_html())
+
+
+def test_warnings_stand_first_and_in_the_text() -> None:
+    report = replace(full_report(), warnings=("Judged <on> itself.",))
+    html = report.to_html()
+    assert html.index("Judged &lt;on&gt; itself.") < html.index("Parameters")
+    assert "note: Judged <on> itself." in report.to_text()
+
+
 def test_layer_figures_by_hand() -> None:
     whole = only_y()
     weight = whole.nodes["fc"].weight  # type: ignore[union-attr]
@@ -154,10 +210,10 @@ def full_report() -> QuantizationReport:
 def test_json_comes_back() -> None:
     for report in (full_report(), static_report(quantize(only_y(), None, None, {"x": (0, 1)}))):
         plain = json.loads(json.dumps(report.to_json(), allow_nan=False))
-        assert plain["schema"] == "cortexcore.quantization-report" and plain["version"] == 1
+        assert plain["schema"] == "cortexcore.quantization-report" and plain["version"] == 2
         assert QuantizationReport.from_json(plain).to_json() == plain
     with pytest.raises(BundleError, match="no quantization report"):
-        QuantizationReport.from_json({**plain, "version": 2})
+        QuantizationReport.from_json({**plain, "version": 3})
     with pytest.raises(BundleError, match="incomplete"):
         QuantizationReport.from_json({k: v for k, v in plain.items() if k != "populations"})
 
@@ -207,7 +263,7 @@ def test_the_page_is_whole_and_loads_nothing() -> None:
     assert not tags.loads and "@import" not in html and "url(http" not in html
     for wanted in ("Quantization report", "SQNR dB", "Classes before and after", "coin tosses <b>&", "150 inferences"):
         assert wanted in text
-    assert html.count("<svg") == 2 and "<b>" not in html
+    assert html.count("<svg") == 4 and "<b>" not in html
     assert html == full_report().to_html()
 
 

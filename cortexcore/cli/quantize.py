@@ -1,0 +1,147 @@
+"""quantize: a float graph becomes an integer network, judged and over several bit widths."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cortexcore.cli.networks import print_assumed
+from cortexcore.cli.options import Data, Discretization, Dt, NetworkPath, Reset
+from cortexcore.errors import CortexCoreError, GraphError
+from cortexcore.export.files import require_writable, write_text
+from cortexcore.export.quantize.config import ScaleChoice
+from cortexcore.export.report.html import require_packages
+
+if TYPE_CHECKING:
+    from cortexcore.study import Wish
+
+Calibration = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X.npz|101,106", help="Typical inputs for ranges and scales: a file, or MIT-BIH records (our models)."
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="Y.npz|118,119",
+        help="What the network is judged on, else the calibration; a file may hold the classes as 'labels' [B].",
+    ),
+]
+
+
+def quantize(
+    graph: NetworkPath,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.nir", help="Integer NIR file to write.")],
+    bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
+    layer_bits: Annotated[
+        list[str] | None, typer.Option(metavar="LAYER=BITS", help="Bits of one layer instead; repeatable.")
+    ] = None,
+    scale: Annotated[
+        ScaleChoice, typer.Option(help="What maps to the top of the grid; 'activity' needs calibration.")
+    ] = "max",
+    calibration: Calibration = None,
+    judge: Judge = None,
+    data: Data = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(metavar="N", help="Choose each layer's bits so that the weights fit.")
+    ] = None,
+    max_energy_uj: Annotated[
+        float | None, typer.Option(metavar="E", help="Likewise by the modelled energy of an inference.")
+    ] = None,
+    sweep: Annotated[
+        str | None, typer.Option(metavar="8,7,6,5,4,3,2", help="Also report the network at these bit widths.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")
+    ] = None,
+    dt: Dt = None,
+    reset: Reset = None,
+    discretization: Discretization = None,
+) -> None:
+    """Turn a float graph into an integer network, and say what that did to it."""
+    from cortexcore.export.nir_io import write_integer_nir
+    from cortexcore.export.quantize.config import QuantizationConfig
+    from cortexcore.export.report.sweep import check_widths
+    from cortexcore.opening import open_model
+    from cortexcore.study import Wish, check_wish, quantized
+
+    figures = None if report is None else report.with_suffix(".json")
+    _check_places(graph, output, *(page for page in (report, figures) if page is not None))
+    config = QuantizationConfig(bits=bits, overrides=_layer_bits(layer_bits or ()), scale=scale)
+    widths = () if sweep is None else _widths(sweep)
+    if sweep is not None:
+        check_widths(widths)
+    if report is not None:
+        require_packages()
+    opened = open_model(graph, dt, reset, discretization)
+    if opened.graph is None:
+        raise GraphError(f"'{graph}' is quantized already; give the float graph")
+    wish = Wish(opened.graph, config, max_bytes=max_bytes, max_energy_uj=max_energy_uj)
+    check_wish(wish)
+    print_assumed(opened.graph.metadata.get("assumed"))
+    network, found = quantized(_with_samples(wish, calibration, judge, data), widths, _say)
+    html = "" if report is None else found.to_html()
+    write_integer_nir(network, output)
+    print(found.to_text())
+    if report is not None and figures is not None:
+        write_text(report, html)
+        write_text(figures, json.dumps(found.to_json(), indent=1))
+        print(f"report: {report} and {figures}")
+    print(f"integer network: {output}")
+
+
+def _check_places(graph: Path, output: Path, *pages: Path) -> None:
+    """Refuse before the work what could not be written after it, or would overwrite something of the same run."""
+    require_writable(output, *pages)
+    places = [graph.resolve(), output.resolve(), *(page.resolve() for page in pages)]
+    if len(set(places)) < len(places):
+        raise CortexCoreError(
+            "two of the files of this run are the same: "
+            + ", ".join(map(str, (graph, output, *pages)))
+            + "; name another for -o or --report (whose figures go beside it as .json)"
+        )
+
+
+def _layer_bits(options: Sequence[str]) -> dict[str, int]:
+    """``["readout=4"]`` as {"readout": 4}."""
+    found: dict[str, int] = {}
+    for option in options:
+        layer, _, bits = option.rpartition("=")
+        if not layer or not bits.isdecimal():
+            raise CortexCoreError(f"--layer-bits is '{option}', write it as LAYER=BITS, for example readout=4")
+        if layer in found:
+            raise CortexCoreError(f"--layer-bits gives the layer '{layer}' twice; name each once")
+        found[layer] = int(bits)
+    return found
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise CortexCoreError(f"--sweep is '{text}', write bit widths with commas between them, for example 8,6,4")
+    return tuple(int(part) for part in parts)
+
+
+def _with_samples(wish: Wish, calibration: str | None, judge: str | None, data: Path | None) -> Wish:
+    """The wish with what the two options name."""
+    from cortexcore.calibration import read_samples
+    from cortexcore.train.beats import CALIBRATION_BEATS, JUDGED_BEATS
+
+    if calibration is not None:
+        found = read_samples(calibration, "--calibration", wish.graph, CALIBRATION_BEATS, data, _say)
+        wish = replace(wish, calibration=found)
+    if judge is not None:
+        wish = replace(wish, judged=read_samples(judge, "--judge", wish.graph, JUDGED_BEATS, data, _say))
+    return wish
+
+
+def _say(line: str) -> None:
+    """Progress: a plain line on stderr, so that stdout holds results alone."""
+    print(line, file=sys.stderr, flush=True)
