@@ -1,6 +1,7 @@
 """Patient-wise cross-validation over DS1, with which hyper-parameters are chosen and a model card is filled.
 
-Run it: ``python -m cortexcore.train.crossval beat --seed 1 --json cv.json``
+Run it: ``python -m cortexcore.train.crossval beat --seed 1 --json cv.json``; with ``--bits 4 --qat 2`` the integer
+networks are judged beside the float ones, with ``--models DIR`` the fold models are kept and used again.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cortexcore.errors import CortexCoreError
+from cortexcore.export.quantize.config import ScaleChoice
+from cortexcore.train.compress import GRID, Compression
 from cortexcore.train.dataset import CLASSES, load_dataset
 from cortexcore.train.folds import DS1_FOLDS
 from cortexcore.train.metrics import ConfusionMatrix, confusion
@@ -115,9 +118,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder that holds mitdb/; else CORTEXCORE_DATA or the user cache")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--bits", type=int, help="also judge the networks quantized to this many weight bits")
+    parser.add_argument(
+        "--scale", choices=get_args(ScaleChoice), default=GRID.scale, help="how the integer scales are chosen"
+    )
+    parser.add_argument("--qat", type=int, default=0, metavar="EPOCHS", help="fine-tune the quantized networks")
+    parser.add_argument("--prune", type=float, default=0.0, metavar="SHARE", help="of each layer's weights")
+    parser.add_argument("--prune-channels", type=float, default=0.0, metavar="SHARE", help="of the hidden neurons")
+    parser.add_argument("--models", type=Path, help="folder of fold models; those missing are trained and put there")
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args(arguments)
     try:
+        if options.bits is not None:
+            return _judge_integer(options)
         result = cross_validate(
             get_preset(options.preset), options.data, options.epochs, options.seed, lambda line: print(line, flush=True)
         )
@@ -127,6 +140,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_code
     print(describe("DS1, patient-wise", result.total))
+    return 0
+
+
+def _judge_integer(options: argparse.Namespace) -> int:
+    """Float and integer networks of the same folds; prints what was lost."""
+    from cortexcore.train.crossval_integer import cross_validate_integer, total
+
+    config = replace(GRID, bits=options.bits, scale=options.scale)
+    how = Compression(config, options.qat, weights=options.prune, channels=options.prune_channels)
+    name = f"{options.bits} bits"
+    result = cross_validate_integer(
+        get_preset(options.preset),
+        {name: how},
+        options.data,
+        options.models,
+        options.seed,
+        lambda line: print(line, flush=True),
+        epochs=options.epochs,
+    )
+    if options.json:
+        options.json.write_text(json.dumps(result.to_json(), indent=1) + "\n")
+    print(describe("DS1, patient-wise, float", total(result.before)))
+    print(describe(f"DS1, patient-wise, {name}", total(result.after[name][1])))
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,14 @@ from cortexcore.export.network import IntegerNetwork
 from cortexcore.firmware_sim.wearable import synthetic_ecg
 from cortexcore.runtime.frontend import FrontEnd, FrontEndConfig
 from cortexcore.runtime.frontend.encoder import encode
+from cortexcore.train.beats import CALIBRATION_BEATS, JUDGED_BEATS, fitted_beats, has_recordings, held_out_beats, thin
 from cortexcore.train.checkpoint import Checkpoint
-from cortexcore.train.dataset import Beats, load_dataset
-from cortexcore.train.recordings import find_data
+from cortexcore.train.compress import Compression, compress
+from cortexcore.train.dataset import Beats
 
-CALIBRATION_BEATS = 512
-"""Beats that calibrate the ranges, evenly spaced over the fitted records."""
-JUDGED_BEATS = 2000
-"""Beats, at most, on which float and integer network are compared, evenly spaced over the held-out records."""
+if TYPE_CHECKING:
+    from cortexcore.train.fit import FitConfig
+
 SYNTHETIC_SECONDS = 300.0
 SYNTHETIC_SEED = 1
 INPUT_RANGE = [-127, 127]
@@ -40,23 +40,41 @@ class Deployed:
 
 
 def deploy(
-    checkpoint: Checkpoint, data: Path | None = None, bits: int = 8, progress: Callable[[str], None] = lambda line: None
+    checkpoint: Checkpoint,
+    data: Path | None = None,
+    how: Compression | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+    max_bytes: int | None = None,
 ) -> Deployed:
-    """Import, calibrate, quantize, and report.
+    """Import, prune, calibrate, quantize, fine-tune, and report.
 
     Args:
         checkpoint: the trained network; its provenance names the records it was fitted on and those held out.
         data: folder of the recordings; where none are found, made-up ECG calibrates, and the report has no accuracy.
-        bits: weight bits, 2 to 8.
+        how: bits, pruning, fine-tuning; 8 bits and nothing else if not given.
         progress: called with a line per step.
+        max_bytes: the most that the packed weights may take; bits are then chosen per layer, at most ``how``'s.
 
     Raises:
         GraphError, QuantizationError: the network cannot be kept, or the integer grids cannot hold it.
+        DataError: fine-tuning without the recordings of the fitted records.
     """
+    how = how or Compression()
     graph = graph_of(checkpoint)
     progress(f"graph: {len(graph.nodes)} nodes")
+    if how.epochs and not has_recordings(checkpoint.provenance, data):
+        raise DataError(
+            "fine-tuning needs the recordings that the model was fitted on, and they were not found: get them with "
+            "'cortexcore data fetch mitdb', name their folder with --data, or leave --qat out"
+        )
     calibration, judged, words = _beats(checkpoint, data, progress)
-    return Deployed(graph, _quantize(graph, checkpoint.steps, bits, calibration, judged, words), words)
+    learned = None
+    if how.epochs:
+        detectors = tuple(checkpoint.provenance.get("detectors", ("reference",)))
+        learned = fitted_beats(checkpoint.provenance, checkpoint.front_end, data, progress, detectors)
+    made = compress(graph, how, calibration, learned, checkpoint.steps, progress, _fit_config(checkpoint), max_bytes)
+    network = _judged(graph, made.graph, made.network, checkpoint.steps, judged, words)
+    return Deployed(made.graph, network, words)
 
 
 def graph_of(checkpoint: Checkpoint) -> Graph:
@@ -94,53 +112,58 @@ def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _quantize(
-    graph: Graph, steps: int, bits: int, calibration: Mapping[str, NDArray[np.int8]], judged: Beats | None, words: str
+def _fit_config(checkpoint: Checkpoint) -> FitConfig:
+    """How the checkpoint's beats were sampled and augmented; the defaults where it does not say."""
+    from cortexcore.train.augment import Augmentation
+    from cortexcore.train.fit import FitConfig
+
+    said = dict(checkpoint.provenance.get("fit", {}))
+    if isinstance(said.get("augmentation"), Mapping):
+        said["augmentation"] = Augmentation(**said["augmentation"])
+    if "rate_targets" in said:
+        said["rate_targets"] = tuple(said["rate_targets"])
+    try:
+        return FitConfig(**said)
+    except TypeError as error:
+        raise DataError(f"the checkpoint says of its training what this CortexCore does not know: {error}") from error
+
+
+def _judged(
+    trained: Graph, graph: Graph, network: IntegerNetwork, steps: int, judged: Beats | None, words: str
 ) -> IntegerNetwork:
-    """The integer network, its report made on the beats to judge on where there are any."""
-    from cortexcore.export.quantize import QuantizationConfig, quantize
+    """The network with a report on the beats to judge on, where there are any, beside the float network as trained."""
     from cortexcore.export.report import evaluate_report
 
-    network = quantize(graph, QuantizationConfig(bits=bits), calibration)
-    metadata = {**network.metadata, "quantization": {**network.metadata["quantization"], "beats": words}}
-    network = replace(network, metadata=metadata)
+    said = {**network.metadata["quantization"], "beats": words}
+    network = replace(network, metadata={**network.metadata, "quantization": said})
     if judged is None:
         return network
-    inputs = encode(judged.windows, judged.rhythms, steps)
-    labels = judged.labels.astype(np.int64)
-    return replace(network, report=evaluate_report(graph, network, inputs, labels, data=words))
+    inputs, labels = encode(judged.windows, judged.rhythms, steps), judged.labels.astype(np.int64)
+    report = evaluate_report(graph, network, inputs, labels, data=words)
+    if graph is not trained and report.accuracy is not None:
+        before = evaluate_report(trained, network, inputs, labels).accuracy
+        if before is None:
+            raise TypeError("a report on labels has no accuracy")
+        said = {**said, "trained_float": {"accuracy": before.accuracy_float, "macro_f1": before.macro_f1_float}}
+        network = replace(network, metadata={**network.metadata, "quantization": said})
+    return replace(network, report=report)
 
 
 def _beats(
     checkpoint: Checkpoint, data: Path | None, progress: Callable[[str], None]
 ) -> tuple[Mapping[str, NDArray[np.int8]], Beats | None, str]:
     """Calibration input, beats to judge on, and what they are."""
-    fitted = tuple(checkpoint.provenance.get("fitted_records", ()))
-    held_out = tuple(checkpoint.provenance.get("held_out_records", ()))
-    try:
-        find_data(data)
-    except DataError:
-        if data is not None:
-            raise
-        fitted = ()
-    if not fitted or not held_out:
+    if not has_recordings(checkpoint.provenance, data):
         windows, rhythms = synthetic_beats(checkpoint.front_end)
         words = f"calibrated on {len(windows)} beats of synthetic ECG (no recordings found); no accuracy"
         progress(words)
         return encode(windows, rhythms, checkpoint.steps), None, words
-    read = lambda name: progress(f"reading record {name}")  # noqa: E731
-    calibration = _thin(load_dataset(fitted, checkpoint.front_end, data, progress=read), CALIBRATION_BEATS)
-    judged = _thin(load_dataset(held_out, checkpoint.front_end, data, progress=read), JUDGED_BEATS)
+    provenance, front_end = checkpoint.provenance, checkpoint.front_end
+    calibration = thin(fitted_beats(provenance, front_end, data, progress), CALIBRATION_BEATS)
+    judged = thin(held_out_beats(provenance, front_end, data, progress), JUDGED_BEATS)
     words = (
-        f"calibrated on {len(calibration)} beats of the {len(fitted)} fitted records, "
-        f"judged on {len(judged)} beats of the held-out records {', '.join(held_out)}"
+        f"calibrated on {len(calibration)} beats of the {len(provenance['fitted_records'])} fitted records, "
+        f"judged on {len(judged)} beats of the held-out records {', '.join(provenance['held_out_records'])}"
     )
     progress(words)
     return encode(calibration.windows, calibration.rhythms, checkpoint.steps), judged, words
-
-
-def _thin(beats: Beats, most: int) -> Beats:
-    """At most ``most`` beats, evenly spaced."""
-    kept = np.linspace(0, len(beats) - 1, min(most, len(beats))).round().astype(np.int64)
-    arrays = {name: getattr(beats, name)[kept] for name in ("windows", "rhythms", "labels", "records", "samples")}
-    return replace(beats, **arrays)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ import typer
 from cortexcore.cli.options import Data, Json, Lead
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import write_text
+from cortexcore.export.quantize.config import ScaleChoice
 from cortexcore.export.report.html import require_packages
 
 if TYPE_CHECKING:
@@ -49,12 +51,27 @@ def export(
         list[str] | None, typer.Option(metavar="T", help="Put this target's artifact in; repeatable.")
     ] = None,
     bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
+    layer_bits: Annotated[
+        list[str] | None, typer.Option(metavar="LAYER=BITS", help="Bits of one layer; repeatable.")
+    ] = None,
+    max_bytes: Annotated[
+        int | None, typer.Option(metavar="N", help="Choose each layer's bits so that the weights fit N bytes.")
+    ] = None,
+    scale: Annotated[ScaleChoice, typer.Option(help="What maps to the top of the weight grid.")] = "activity",
+    qat: Annotated[int, typer.Option(metavar="EPOCHS", help="Fine-tune the integer network; needs recordings.")] = 0,
+    prune: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of each layer's weights to set to zero, the smallest.")
+    ] = 0.0,
+    prune_channels: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the hidden neurons and channels to take out.")
+    ] = 0.0,
     data: Data = None,
 ) -> None:
-    """Quantize a checkpoint and write the deployed model."""
+    """Quantize a checkpoint, prune and fine-tune it where wanted, and write the deployed model."""
     from cortexcore.runtime.bundle import require_bundle_place, save_bundle
     from cortexcore.targets.registry import get_target
     from cortexcore.train.checkpoint import load_checkpoint
+    from cortexcore.train.compress import GRID, Compression
     from cortexcore.train.deploy import deploy
 
     targets = list(dict.fromkeys(target or ()))
@@ -62,7 +79,9 @@ def export(
     require_packages()
     for name in targets:
         get_target(name)
-    deployed = deploy(load_checkpoint(model), data, bits, say)
+    config = replace(GRID, bits=bits, overrides=_overrides(layer_bits or ()), scale=scale)
+    how = Compression(config, qat, weights=prune, channels=prune_channels)
+    deployed = deploy(load_checkpoint(model), data, how, say, max_bytes)
     save_bundle(deployed.network, output, graph=deployed.graph, targets=targets)
     if deployed.network.report is not None:
         print(deployed.network.report.to_text())
@@ -105,6 +124,17 @@ def evaluate(
         print(f"fitted on {', '.join(known)}: figures on these records say nothing about new patients")
     if json_ is not None:
         write_text(json_, json.dumps({"model": what, "fitted_records": known, **evaluation.to_json()}, indent=1))
+
+
+def _overrides(texts: Sequence[str]) -> dict[str, int]:
+    """``LAYER=BITS`` texts as layer → bits."""
+    found = {}
+    for text in texts:
+        layer, sign, bits = text.rpartition("=")
+        if not (sign and layer and bits.isdecimal()):
+            raise CortexCoreError(f"--layer-bits {text} is not LAYER=BITS, e.g. --layer-bits conv1=8")
+        found[layer] = int(bits)
+    return found
 
 
 def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classify, str, Sequence[str]]:
