@@ -71,6 +71,16 @@ class Case:
                     parameter.mul_(self.gain)
         return model
 
+    def subtracts(self) -> bool:
+        """Whether any of its neurons resets by subtraction."""
+        neurons = [module for module in self.model().modules() if isinstance(module, snn.SpikingNeuron)]
+        return any(neuron.reset_mechanism == "subtract" for neuron in neurons)
+
+    def graded(self) -> bool:
+        """Whether any of its neurons sends spikes of another size than 1, or its membrane."""
+        neurons = [module for module in self.model().modules() if isinstance(module, snn.SpikingNeuron)]
+        return any(neuron.graded_spikes_factor != 1 or neuron.output for neuron in neurons)
+
 
 def sequential(name: str, shape: tuple[int, ...], *layers: Callable[[], nn.Module], **options: Any) -> Case:
     """A case of an ``nn.Sequential`` whose input is called "input"."""

@@ -146,8 +146,7 @@ class HiddenLoop(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        sizes = (6, 9, 7, 5)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in ((6, 9), (9, 7), (7, 5)))
         self.neurons = nn.ModuleList(leaky(0.6 + 0.1 * i) for i in range(3))
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:

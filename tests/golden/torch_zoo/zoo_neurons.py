@@ -36,7 +36,11 @@ def lapicque(**options: object) -> nn.Module:
     return snn.Lapicque(spike_grad=hard, init_hidden=True, **options)
 
 
-VECTOR = torch.linspace(0.2, 0.95, 10)
+def vector() -> torch.Tensor:
+    """One value per neuron."""
+    return torch.linspace(0.2, 0.95, 10)
+
+
 CASES = [
     *(
         sequential(
@@ -75,9 +79,9 @@ CASES = [
         "leaky, learned vectors",
         (6,),
         dense,
-        lambda: leaky(VECTOR, threshold=VECTOR.flip(0) + 0.3, learn_beta=True, learn_threshold=True),
+        lambda: leaky(vector(), threshold=vector().flip(0) + 0.3, learn_beta=True, learn_threshold=True),
     ),
-    sequential("leaky, a vector along the length", (2, 12), lambda: nn.Conv1d(2, 3, 3), lambda: leaky(VECTOR)),
+    sequential("leaky, a vector along the length", (2, 12), lambda: nn.Conv1d(2, 3, 3), lambda: leaky(vector())),
     sequential(
         "leaky, graded spikes",
         (6,),
@@ -119,7 +123,12 @@ CASES = [
         (6,),
         dense,
         lambda: synaptic(
-            VECTOR.flip(0), VECTOR, threshold=VECTOR + 0.5, learn_alpha=True, learn_beta=True, learn_threshold=True
+            vector().flip(0),
+            vector(),
+            threshold=vector() + 0.5,
+            learn_alpha=True,
+            learn_beta=True,
+            learn_threshold=True,
         ),
     ),
     *(
@@ -140,7 +149,7 @@ CASES = [
     sequential(
         "rleaky, one to one, shared", (6,), dense, lambda: rleaky(all_to_all=False, V=-0.6, learn_recurrent=False)
     ),
-    sequential("rleaky, one to one, each its own", (6,), dense, lambda: rleaky(all_to_all=False, V=VECTOR - 0.6)),
+    sequential("rleaky, one to one, each its own", (6,), dense, lambda: rleaky(all_to_all=False, V=vector() - 0.6)),
     *(
         sequential(
             f"rsynaptic, all to all, {reset}",
@@ -157,7 +166,9 @@ CASES = [
         lambda: rsynaptic(conv2d_channels=4, kernel_size=(3, 5)),
     ),
     Case(
-        "rsynaptic, one to one", lambda: Masked(rsynaptic(VECTOR, 0.6, all_to_all=False, V=VECTOR - 0.5)), {"x": (6,)}
+        "rsynaptic, one to one",
+        lambda: Masked(rsynaptic(vector(), 0.6, all_to_all=False, V=vector() - 0.5)),
+        {"x": (6,)},
     ),
     *(
         sequential(
