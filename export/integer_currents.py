@@ -7,6 +7,7 @@ multiple of it. Σ|w|·max|s| bounds every part, so that most products run throu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from cortexcore.export.network import (
     THRESHOLD_SHIFT,
     Conv1d,
     Conv2d,
+    Convolution,
     Dense,
     IntegerNetwork,
     Operation,
@@ -78,6 +80,7 @@ class Connection:
         source_shape: what the source sends per inference.
         weight: the operation's, in the type in which its sums are exact.
         limit: largest |a·2^6| it can deliver.
+        row: numbers that one step of one inference brings into the product, a convolution's patches written out.
     """
 
     source: str
@@ -86,12 +89,12 @@ class Connection:
     source_shape: tuple[int, ...]
     weight: Numbers
     limit: int
+    row: int
 
     def add(self, sent: Numbers, total: Numbers) -> None:
         """Add a·2^6 of ``sent`` [N, *source] to ``total`` [N, neurons], float64 or int64."""
         values = sent.reshape(-1, *self.source_shape)
-        taken = max(values[:1].size, total[:1].size * self.weight[:1].size if self.weight.ndim > 2 else 1, 1)
-        rows = max(1, CHUNK // taken)
+        rows = max(1, CHUNK // self.row)
         for first in range(0, len(values), rows):
             part = multiply(self.operation, self.weight, values[first : first + rows])
             total[first : first + rows] += self._shifted(part.reshape(len(part), -1)).astype(total.dtype, copy=False)
@@ -145,7 +148,11 @@ def drive(network: IntegerNetwork, p: Population) -> Drive:
         weight = operation.weight.astype(number_type(operation, peak))
         limit = largest_current(operation, peak) << THRESHOLD_SHIFT
         shape = network.shape_of(s.source)
-        connections.append(Connection(s.source, s.recurrent, operation, shape, weight, limit))
+        row = math.prod(shape)
+        if isinstance(operation, Convolution):
+            window = operation.window
+            row = shape[0] * math.prod((*window.kernel, *window.positions(shape[1:])))
+        connections.append(Connection(s.source, s.recurrent, operation, shape, weight, limit, row))
     fits = sum(c.limit for c in connections) <= FLOAT64_EXACT - WRAP
     return Drive(tuple(connections), np.float64 if fits else np.int64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 import weakref
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import pytest
 from cortexcore.errors import GraphError
 from cortexcore.export import integer
 from cortexcore.export.bounds import bounds
+from cortexcore.export.integer_currents import CHUNK
 from cortexcore.export.network import Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 
 WEIGHT = np.array([[2, 4], [6, -8], [10, 12]], np.int32)
@@ -109,6 +111,19 @@ def test_padding_counts_as_zero_in_two_axes() -> None:
     trace = integer.run(network, {"x": np.full((1, 1, 2, 5, 4), 9)})
     assert bounds(network)["n"].u == (0, 12 * 9 * 64)
     assert trace.u["n"].max() == 12 * 9 * 64 and trace.u["n"].min() == 4 * 9 * 64
+
+
+def test_a_wide_convolution_does_not_fill_the_memory() -> None:
+    """All its patches at once would take 8·25·24·24·400 numbers of 4 bytes, 184 MB; its own states take 24 each."""
+    op = Conv2d(np.ones((2, 8, 5, 5), np.int32), padding=(2, 2))
+    neurons = replace(NEURONS, shape=(2, 24, 24), synapses=(Synapses("w", "x", op),))
+    network = alone(neurons, InputPort("x", (8, 24, 24), 0, 1))
+    x = {"x": np.ones((4, 100, 8, 24, 24), np.int8)}
+    tracemalloc.start()
+    integer.run(network, x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25 * neurons.size * 400 + 10 * 4 * CHUNK
 
 
 def test_a_network_is_made_ready_once_and_forgotten_with_it() -> None:
