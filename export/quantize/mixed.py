@@ -36,7 +36,8 @@ class MixedStep:
     Attributes:
         layer, bits: what was changed, and to what; layer "" is the start, where nothing was.
         cost: of all layers.
-        harm: mean over the outputs of Σ(integer − float)² / Σ float², readouts in float units, spikes as 0 and 1.
+        harm: mean over the outputs of Σ(integer − float)² / Σ float² over all steps, of readouts in float units, of
+            spikes counted so far, since a spike that comes a step late is less than one that is lost.
         decisions_equal: share of inferences in which float and integer network decide alike, of all outputs.
     """
 
@@ -86,8 +87,8 @@ def choose_bits(
     """Choose each layer's bits, at most those of ``config``, so that all of them together cost at most ``budget``.
 
     Takes a bit from one layer after the other, each time from the one where measured harm grows least for what it
-    saves, until the budget is kept; then gives bits back where there is room and harm shrinks most. The same
-    arguments give the same choice.
+    saves, until the budget is kept; then gives bits back one by one while there is room, and takes the least harm met
+    within the budget. The same arguments give the same choice.
 
     Args:
         graph, calibration, input_ranges: as of :func:`cortexcore.export.quantize.quantize`; harm is measured on the
@@ -121,10 +122,14 @@ def choose_bits(
         steps.append(search.best(bits, steps[-1], -1, math.inf))
         bits[steps[-1].layer] = steps[-1].bits
         progress(_line(steps[-1], budget))
+    kept = len(steps)
     while given := search.best_or_none(bits, steps[-1], 1, budget):
         steps.append(given)
         bits[given.layer] = given.bits
         progress(_line(given, budget))
+    best = min(range(kept - 1, len(steps)), key=lambda i: steps[i].harm)
+    steps = steps[: best + 1]
+    bits = {**search.start, **{step.layer: step.bits for step in steps if step.layer}}
     chosen = replace(search.config, overrides=bits)
     return MixedPrecision(chosen, float(budget), search.total(bits), least, tuple(steps))
 
@@ -145,7 +150,6 @@ class _Search:
         self.start = {layer: config.bits_of(layer) for layer in prepared.layers}
         self.parts = [part for part in batches(_thinned(calibration))]
         self.wanted = [reference.run(prepared.graph, part).outputs for part in self.parts]
-        assemble(prepared, config)
 
     def total(self, bits: Mapping[str, int]) -> float:
         return float(sum(self.cost(layer, count) for layer, count in bits.items()))
@@ -169,7 +173,7 @@ class _Search:
         return found
 
     def best_or_none(self, bits: Mapping[str, int], now: MixedStep, change: int, budget: float) -> MixedStep | None:
-        """As :meth:`best`; None where no change of ``change`` bits keeps ``budget``, or none that adds bits helps."""
+        """As :meth:`best`, or the bit given back with the least harm; None where no change keeps ``budget``."""
         candidates: list[tuple[float, float, MixedStep]] = []
         for layer, count in bits.items():
             if not LOWEST <= count + change <= self.start[layer]:
@@ -182,10 +186,8 @@ class _Search:
                 step = self.step(layer, changed)
             except QuantizationError:
                 continue  # these bits fit no scale, others may
-            if change > 0 and step.harm >= now.harm:
-                continue
-            grown = (step.harm - now.harm) / (difference or 1.0)
-            candidates.append((max(grown, 0.0) if change < 0 else grown, -difference, step))
+            grown = max(step.harm - now.harm, 0.0) / (difference or 1.0)
+            candidates.append((grown if change < 0 else step.harm, -difference, step))
         return min(candidates, key=lambda each: each[:2])[2] if candidates else None
 
     def _measured(self, network: IntegerNetwork) -> tuple[float, float]:
@@ -196,10 +198,13 @@ class _Search:
             outputs = integer.run(network, part).outputs
             for port in network.outputs:
                 spiking = network.population(port.source).vth is not None
-                unit = network.metadata["quantization"]["populations"][port.source]["unit"] / 2**THRESHOLD_SHIFT
-                got = outputs[port.name].astype(np.float64) * (1.0 if spiking else unit)
-                noise[port.name] += float(np.square(got - wanted[port.name]).sum())
-                power[port.name] += float(np.square(wanted[port.name]).sum())
+                got, true = outputs[port.name].astype(np.float64), wanted[port.name]
+                if spiking:
+                    got, true = got.cumsum(axis=0), true.cumsum(axis=0)
+                else:
+                    got *= network.metadata["quantization"]["populations"][port.source]["unit"] / 2**THRESHOLD_SHIFT
+                noise[port.name] += float(np.square(got - true).sum())
+                power[port.name] += float(np.square(true).sum())
                 decided = [decisions(each, spiking) for each in (outputs[port.name], wanted[port.name])]
                 equal += (decided[0] == decided[1]).tolist()
         harm = [noise[name] / (power[name] or 1.0) for name in noise]
