@@ -3,8 +3,8 @@
 The model runs once on a sample, in evaluation, and every tensor is followed (:mod:`cortexcore.export.torch_recorder`).
 Two forms of ``forward`` are understood, and what lies between them:
 
-* *One time step*, the neurons keeping their own state (``init_hidden=True``), or handing it through: a state that is
-  passed as an argument and returned is the neuron's own. Samples are [B, *shape]. A plain ``nn.Sequential`` works.
+* *One time step*, the neurons keeping their own state (``init_hidden=True``), or handing it through: a state that
+  is passed as an argument and returned is the neuron's own. Samples are [B, *shape]. A plain ``nn.Sequential`` works.
 * *All steps*, in a loop of its own::
 
       mem = self.lif.reset_mem()
@@ -18,8 +18,8 @@ Two forms of ``forward`` are understood, and what lies between them:
   that it returned; a value of the step before is a recurrent connection, one step late. Two steps at least, where
   something is late. A value of the last step alone stands for the signal that has it there.
 
-Names: the parameters of ``forward`` are the graph's inputs, the paths of modules its nodes ("." becomes "_"); the output
-is "y", several are "y0", "y1", … by their position or, from a returned dict, named by its keys.
+Names: the parameters of ``forward`` are the graph's inputs, the paths of modules its nodes ("." becomes "_"); the
+output is "y", several are "y0", "y1", … by their position or, from a returned dict, named by its keys.
 
 A neuron with ``reset_mechanism="none"`` whose membrane is read is an integrator (LI, CubaLI, I), the readout. Returned
 together with its membrane, its spikes and current are left out, as they follow from it. The membrane of a neuron
@@ -42,6 +42,8 @@ from cortexcore.export.graph import Graph
 
 if TYPE_CHECKING:
     import torch
+
+    from cortexcore.export.torch_modules import Modules
 
 
 def from_torch(
@@ -71,7 +73,7 @@ def from_torch(
         TargetUnavailable: torch or snntorch is not installed.
     """
     try:
-        from cortexcore.export.torch_recorder import Recorder
+        from cortexcore.export.torch_modules import Modules
         from cortexcore.export.torch_rest import at_rest
         from cortexcore.export.torch_returned import wanted_outputs
         from cortexcore.export.torch_steps import Fold
@@ -82,24 +84,25 @@ def from_torch(
 
     samples = _samples(model, sample_inputs)
     with at_rest(model) as random:
-        recorder = Recorder(model)
+        modules = Modules(model)
+        recorder = modules.recorder
         tensors = {name: _tensor(model, value) for name, value in samples.items()}
         for name, tensor in tensors.items():
             if hasattr(tensor, "shape"):
                 recorder.bind(tensor, Argument(name, tuple(range(tensor.ndim))))
-        result = _run(model, recorder, tensors)
-        wanted, problems = wanted_outputs(recorder, result, outputs)
+        result = _run(model, modules, tensors)
+        wanted, problems = wanted_outputs(modules, result, outputs)
     problems += [*recorder.problems, *random]
     inputs = {}
     for name, tensor in tensors.items():
         if name in recorder.whole and name in recorder.stepped:
             problems.append(f"input '{name}' is used step by step and also whole (give it as two inputs)")
-        elif hasattr(tensor, "shape") and name not in recorder.states:
+        elif hasattr(tensor, "shape") and name not in modules.states:
             calls = [recorder.whole[name]] if name in recorder.whole else list(recorder.stepped.get(name, {}).values())
             inputs[name] = calls[0].shape if calls else tuple(int(n) for n in tensor.shape[1:])
             if not inputs[name] or min(inputs[name]) < 1:
                 problems.append(f"the sample of '{name}' must have the shape [B, *shape], with a batch axis first")
-    fold = Fold(recorder.calls, wanted, inputs, float(dt_s))
+    fold = Fold(modules.calls, wanted, inputs, float(dt_s))
     fold.problems += problems
     graph = fold.graph(dict(metadata or {}))
     if graph is not None:
@@ -109,13 +112,13 @@ def from_torch(
     return graph
 
 
-def _run(model: torch.nn.Module, recorder: Any, tensors: Mapping[str, Any]) -> Any:
+def _run(model: torch.nn.Module, modules: Modules, tensors: Mapping[str, Any]) -> Any:
     """Run the model under the recorder."""
     try:
-        with recorder.following():
+        with modules.following():
             return model(**tensors)
     except GraphError as error:
-        more = "; ".join(dict.fromkeys(recorder.problems))
+        more = "; ".join(dict.fromkeys(modules.recorder.problems))
         raise GraphError(f"{type(model).__name__} cannot be exported: {error}{'; ' + more if more else ''}") from error
     except Exception as error:
         raise GraphError(

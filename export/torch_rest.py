@@ -43,8 +43,8 @@ def at_rest(model: torch.nn.Module) -> Iterator[list[str]]:
             drawn = any(not torch.equal(a, b) for a, b in zip(before, _generators(devices), strict=True))
         if drawn or random.getstate() != python or not _same(numpy, np.random.get_state()):
             problems.append(
-                f"{type(model).__name__}.forward draws random numbers, so that no two runs are the same network (encode "
-                "its input outside the model)"
+                f"{type(model).__name__}.forward draws random numbers, so that no two runs are the same network "
+                "(encode its input outside the model)"
             )
     finally:
         for module, attributes, buffers in kept:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from cortexcore.errors import GraphError
+from cortexcore.export.torch_modules import Modules
 from cortexcore.export.torch_recorder import Recorder
 from cortexcore.export.torch_steps import Wanted
 from cortexcore.export.torch_values import Constant, Record, Refusal, Signal, State, Value
@@ -28,11 +29,11 @@ class Leaf:
         return _part(self.value.steps[-1] if isinstance(self.value, Record) else self.value)
 
 
-def wanted_outputs(recorder: Recorder, result: Any, keep: Sequence[int | str] | None) -> tuple[list[Wanted], list[str]]:
+def wanted_outputs(modules: Modules, result: Any, keep: Sequence[int | str] | None) -> tuple[list[Wanted], list[str]]:
     """The outputs among the returned values, and a sentence for each that cannot be one.
 
     Args:
-        recorder: the run.
+        modules: the run.
         result: what forward returned: a tensor, or tensors in tuples, lists and dicts.
         keep: indices of the returned values in order, or their names; None for all but the states that forward was
             handed, and what a readout's returned membrane implies.
@@ -40,13 +41,14 @@ def wanted_outputs(recorder: Recorder, result: Any, keep: Sequence[int | str] | 
     Raises:
         GraphError: nothing is returned, or ``keep`` names what is not.
     """
+    recorder = modules.recorder
     leaves = list(_leaves(recorder, result))
     if not leaves:
         raise GraphError(f"the forward of {type(recorder.model).__name__} returns no tensor (return its output)")
-    problems, handed = _handed_back(recorder, leaves)
+    problems, handed = _handed_back(modules, leaves)
     if keep is None:
         readouts = {
-            leaf.part[0] for leaf in leaves if leaf.part and leaf.part[1] == "mem" and _never_resets(recorder, leaf)
+            leaf.part[0] for leaf in leaves if leaf.part and leaf.part[1] == "mem" and _never_resets(modules, leaf)
         }
         kept = [leaf for leaf in leaves if leaf.part not in handed and not _implied(leaf, readouts)]
     else:
@@ -96,11 +98,11 @@ def _part(value: Any) -> Any:
     return ()
 
 
-def _handed_back(recorder: Recorder, leaves: Sequence[Leaf]) -> tuple[list[str], set[Any]]:
+def _handed_back(modules: Modules, leaves: Sequence[Leaf]) -> tuple[list[str], set[Any]]:
     """What is wrong with states that came in as arguments, and the parts that go back as their new values."""
     problems, parts = [], set()
-    for name, states in recorder.states.items():
-        if name in recorder.whole or name in recorder.stepped:
+    for name, states in modules.states.items():
+        if name in modules.recorder.whole or name in modules.recorder.stepped:
             problems.append(f"the argument '{name}' is a state and also a signal (pass two arguments)")
         for path, which in states:
             part = (path, "spikes" if which == "spk" else which)
@@ -114,8 +116,8 @@ def _handed_back(recorder: Recorder, leaves: Sequence[Leaf]) -> tuple[list[str],
     return problems, parts
 
 
-def _never_resets(recorder: Recorder, leaf: Leaf) -> bool:
-    return bool(recorder.calls[leaf.part[0]][-1].module.reset_mechanism == "none")
+def _never_resets(modules: Modules, leaf: Leaf) -> bool:
+    return bool(modules.calls[leaf.part[0]][-1].module.reset_mechanism == "none")
 
 
 def _implied(leaf: Leaf, readouts: set[str]) -> bool:
