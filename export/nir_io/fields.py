@@ -74,7 +74,7 @@ def spatial(group: Tree, key: str, axes: int) -> Shape:
     """One whole number per spatial axis; a single one is meant for each."""
     values = whole(group, key)
     if len(values) not in (1, axes):
-        raise GraphError(f"holds {len(values)} numbers in '{key}', it takes 1 or {axes}")
+        raise GraphError(f"holds {len(values)} numbers in '{key}', it takes one{f' or {axes}' * (axes > 1)}")
     return values if len(values) == axes else values * axes
 
 
