@@ -21,6 +21,8 @@ from cortexcore.export.report.report import Histogram, LayerFigures, PopulationF
 Array = NDArray[Any]
 FLOAT_BYTES = 4
 BIAS_BYTES = 2
+NAMED = 6
+"""At most this many names in one sentence."""
 
 
 def static_report(network: IntegerNetwork, graph: Graph | None = None) -> QuantizationReport:
@@ -133,6 +135,7 @@ def _judged(
         (name,) = found.decided_float
         labels = np.asarray(evidence.labels)
         scores = accuracy(labels, found.decided_float[name], found.decided_integer[name], classes)
+    silent = [name for name, a in found.agreements.items() if a.rate_float == a.rate_integer == 0]
     energy = {} if pricing is None else {k: getattr(pricing, k) for k in ("kind", "source", "conditions")}
     return replace(
         report,
@@ -146,9 +149,18 @@ def _judged(
         },
         accuracy=scores,
         calibration=evidence.calibration,
-        warnings=evidence.warnings,
+        warnings=(*evidence.warnings, *_silence(silent, len(found.agreements))),
         energy_uj=None if found.joules is None else 1e6 * found.joules,
         energy=energy,
+    )
+
+
+def _silence(silent: Sequence[str], populations: int) -> tuple[str, ...]:
+    if not silent:
+        return ()
+    some = ", ".join(silent[:NAMED]) + (", …" if len(silent) > NAMED else "")
+    return (
+        f"{len(silent)} of {populations} populations never fire on these inputs ({some}): their agreement is idle.",
     )
 
 

@@ -12,8 +12,8 @@ from cortexcore.export.network import WEIGHT_LIMIT, IntegerNetwork, Operation
 from cortexcore.export.report.report import Histogram
 
 Array = NDArray[Any]
-BINS = 48
-"""About this many bins before; at most this many after, each of the same number of grid levels."""
+BINS = (8, 48)
+"""Fewest and most bins, 2·√(weights) between them: even ones before, after at most as many of whole grid levels."""
 GRID_BITS = 9
 """A grid of b bits has steps of 2^(9 − b)."""
 
@@ -47,7 +47,7 @@ def _before(weights: Array) -> Histogram:
     if low == high:
         half = abs(low) / 100 or 0.5
         return Histogram((low - half, high + half), (int(weights.size),))
-    counts, edges = np.histogram(weights, BINS)
+    counts, edges = np.histogram(weights, _bins(weights.size))
     return Histogram(tuple(edges.tolist()), tuple(counts.tolist()))
 
 
@@ -56,7 +56,11 @@ def _after(operation: Operation, bits: int, unit: float) -> Histogram:
     step = 1 << (GRID_BITS - bits)
     levels = (operation.weight.reshape(-1).astype(np.int64) + WEIGHT_LIMIT) // step
     low, high = int(levels.min()), int(levels.max())
-    together = -(-(high - low + 1) // BINS)
+    together = -(-(high - low + 1) // _bins(levels.size))
     counts = np.bincount((levels - low) // together)
     edges = ((low + together * np.arange(len(counts) + 1) - 0.5) * step - WEIGHT_LIMIT) * unit
     return Histogram(tuple((edges * 2.0**operation.weight_exp).tolist()), tuple(counts.tolist()))
+
+
+def _bins(weights: int) -> int:
+    return int(np.clip(round(2 * weights**0.5), *BINS))

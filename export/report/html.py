@@ -186,9 +186,19 @@ def percent(share: float | None) -> str:
     return "100 %" if share == 1 else f"{min(100 * share, 99.99):.2f} %"
 
 
+def counted(number: int, noun: str) -> str:
+    """A count with its noun: "1 step", "2,000 inferences"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def hundredths(share: float | None) -> Number | None:
     """A share as a number of percent for a table, digits as :func:`percent` has them."""
     return None if share is None else Number(percent(share).removesuffix(" %"))
+
+
+def tenths(value: float | None) -> Number | None:
+    """A number for a table with one digit after the point."""
+    return None if value is None else Number(f"{value:.1f}")
 
 
 def joules(energies_uj: Sequence[float]) -> tuple[float, str]:

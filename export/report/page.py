@@ -9,6 +9,7 @@ from cortexcore.export.report import plots
 from cortexcore.export.report.html import (
     Fact,
     Section,
+    counted,
     facts,
     hundredths,
     joules,
@@ -16,6 +17,7 @@ from cortexcore.export.report.html import (
     percent,
     shown,
     table,
+    tenths,
     warnings,
 )
 from cortexcore.export.report.report import LayerFigures, PopulationFigures, QuantizationReport
@@ -47,7 +49,11 @@ def sections(report: QuantizationReport) -> list[Section]:
 
 
 def _subtitle(report: QuantizationReport) -> str:
-    where = f", compared on {report.inferences:,} inferences of {report.steps} steps" if report.inferences else ""
+    where = (
+        f", compared on {counted(report.inferences, 'inference')} of {counted(report.steps, 'step')}"
+        if report.inferences
+        else ""
+    )
     what = f": {report.data}" if report.data else ""
     seen = f" Calibrated on {report.calibration}." if report.calibration else ""
     return f"Float graph to integer network on Loihi's grids, scales by “{report.config['scale']}”{where}{what}.{seen}"
@@ -120,7 +126,7 @@ def _layers(report: QuantizationReport) -> Section:
             "weights": layer.weights,
             "bits": layer.bits,
             "weight_exp": layer.weight_exp,
-            "SQNR dB": None if layer.sqnr_db is None else round(layer.sqnr_db, 1),
+            "SQNR dB": tenths(layer.sqnr_db),
             "clipped": layer.clipped,
             "clipped %": hundredths(layer.clipped / max(1, layer.weights)),
             "to zero": layer.underflowed,

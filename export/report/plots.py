@@ -16,14 +16,18 @@ from cortexcore.export.report.style import COLOURS, INK, LINE, MUTED
 COLUMNS = 4
 LINES = len(COLOURS)
 """More curves than colours become an image, one row each."""
-TICKS = 24
+TICKS = 40
 """At most this many names stand beside an image's rows."""
+LEAST_REACH = 2.0
+"""Percent that an axis of shares spans at least, where one inference is worth much."""
+LONG = 20
+"""More bars than this stand closer together."""
 
 
 def bars(names: Sequence[str], series: Sequence[Sequence[float]], labels: Sequence[str], axis: str) -> str:
     """Horizontal bars, one group per name."""
     width = 0.7 / len(series)
-    row = 0.34 if len(names) <= TICKS else 0.22
+    row = 0.34 if len(names) <= LONG else 0.22
     figure, axes = new_figure(height=0.8 + row * len(names) * max(1.0, 0.75 * len(series)))
     with house_style():
         for i, (values, label) in enumerate(zip(series, labels, strict=True)):
@@ -220,7 +224,9 @@ def _points(panel: Any, costs: Sequence[float], score: Score, names: Sequence[st
     if logarithmic:
         _error_axis(panel, min(errors), max(errors))
     else:
-        reach = max(max(every) - min(every), 8 * score.least, 0.05)
+        reach = max(max(every) - min(every), min(8 * score.least, LEAST_REACH))
+        panel.set_ylim(min(every) - 0.3 * reach, max(every) + 0.2 * reach)
+        panel.set_yticks([tick for tick in panel.get_yticks() if tick <= 100])
         panel.set_ylim(min(every) - 0.3 * reach, max(every) + 0.2 * reach)
 
 

@@ -8,6 +8,7 @@ from cortexcore.export.report import plots
 from cortexcore.export.report.html import (
     Fact,
     Section,
+    counted,
     facts,
     hundredths,
     joules,
@@ -15,9 +16,13 @@ from cortexcore.export.report.html import (
     percent,
     shown,
     table,
+    tenths,
     warnings,
 )
 from cortexcore.export.report.points import Sweep, SweepPoint
+
+KILOBYTES = 3000
+"""Sizes from here on are drawn in kilobytes."""
 
 
 def sweep_page(sweep: Sweep) -> str:
@@ -26,7 +31,11 @@ def sweep_page(sweep: Sweep) -> str:
     Raises:
         TargetUnavailable: jinja2 or matplotlib is not installed.
     """
-    where = f", compared on {sweep.inferences:,} inferences of {sweep.steps} steps" if sweep.inferences else ""
+    where = (
+        f", compared on {counted(sweep.inferences, 'inference')} of {counted(sweep.steps, 'step')}"
+        if sweep.inferences
+        else ""
+    )
     what = f": {sweep.data}" if sweep.data else ""
     seen = f" Calibrated on {sweep.calibration}." if sweep.calibration else ""
     items = [Fact("Float parameters", f"{shown(sweep.bytes_float)} bytes", "as float32")]
@@ -47,7 +56,9 @@ def sweep_sections(sweep: Sweep) -> list[Section]:
 
 
 def _pareto(sweep: Sweep) -> Section:
-    costs = [("size (kB of 1000 bytes)", [p.bytes / 1000 for p in sweep.points])]
+    small = max(p.bytes for p in sweep.points) < KILOBYTES
+    sizes = [p.bytes / (1 if small else 1000) for p in sweep.points]
+    costs = [("size (bytes)" if small else "size (kB of 1000 bytes)", sizes)]
     energies = [p.energy_uj for p in sweep.points if p.energy_uj is not None]
     if len(energies) == len(sweep.points):
         factor, unit = joules(energies)
@@ -55,7 +66,8 @@ def _pareto(sweep: Sweep) -> Section:
     body = plots.pareto(costs, _scores(sweep), [p.name.removesuffix(" bits") for p in sweep.points])
     note = (
         "Numbers are bits per weight. The vertical axes do not start at 0 and, where errors lie far apart, are "
-        f"logarithmic in the error: one inference of the {sweep.inferences:,} is worth {shown(_worth(sweep))} points."
+        f"logarithmic in the error: of {counted(sweep.inferences, 'inference')} each is worth {shown(_worth(sweep))} "
+        "points."
     )
     if energies:
         note += (
@@ -96,7 +108,7 @@ def _table(sweep: Sweep) -> Section:
         {"bits": p.name, "bytes": p.bytes}
         | ({f"energy {unit}": None if p.energy_uj is None else factor * p.energy_uj} if sweep.energy else {})
         | {
-            "SQNR dB": None if p.sqnr_db is None else round(p.sqnr_db, 1),
+            "SQNR dB": tenths(p.sqnr_db),
             "clipped": p.clipped,
             "to zero": p.underflowed,
         }

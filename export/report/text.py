@@ -9,19 +9,20 @@ from cortexcore.export.report.report import QuantizationReport
 
 def report_text(report: QuantizationReport) -> str:
     """Per layer one line, then the model's."""
+    shared = [p for p in report.populations if not p.helper]
+    wide = max(len("layer"), *(len(layer.name) for p in shared for layer in p.layers))
+    into = max(len("population"), *(len(p.name) for p in shared))
     lines = [
-        f"{'layer':<16} {'bits':>4} {'exp':>4} {'SQNR dB':>8} {'clipped':>8} {'to zero':>8}  "
-        f"{'population':<14} {'equal spikes':>12}  bound"
+        f"{'layer':<{wide}} {'bits':>4} {'exp':>4} {'SQNR dB':>8} {'clipped':>8} {'to zero':>8}  "
+        f"{'population':<{into}} {'equal spikes':>12}  bound"
     ]
-    for p in report.populations:
-        if p.helper:
-            continue
+    for p in shared:
         equal = percent(p.agreement.exact) if p.agreement else "–"
         for layer in p.layers:
             sqnr = "–" if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}"
             lines.append(
-                f"{layer.name:<16} {layer.bits:>4} {layer.weight_exp:>4} {sqnr:>8} {layer.clipped:>8} "
-                f"{layer.underflowed:>8}  {p.name:<14} {equal:>12}  {p.bound_kind}"
+                f"{layer.name:<{wide}} {layer.bits:>4} {layer.weight_exp:>4} {sqnr:>8} {layer.clipped:>8} "
+                f"{layer.underflowed:>8}  {p.name:<{into}} {equal:>12}  {p.bound_kind}"
             )
     lines.append(f"parameters: {report.bytes_before:,} bytes → {report.bytes_after:,} bytes")
     for name, share in report.decisions_equal.items():

@@ -203,6 +203,12 @@ def test_a_budget_of_energy_saves_energy() -> None:
     assert report.energy_uj <= budget or any("above the" in sentence for sentence in report.warnings)
 
 
+def test_populations_that_never_fire_are_told() -> None:
+    silent = replace(small(), nodes={**small().nodes, "n": LIF((8,), num(5e-3), num(5.0), num(0), num(1e3), "zero")})
+    report = cc.quantize(silent, 8, spikes(silent)).report
+    assert report is not None and "1 of 2 populations never fire on these inputs (n)" in report.warnings[-1]
+
+
 def test_words_tell_what_judged() -> None:
     graph, inputs = small(), spikes(small())
     same = cc.quantize(graph, 8, inputs).report
@@ -289,7 +295,7 @@ def test_reports_of_any_network_keep_their_schemas_and_make_pages(
         wish = Wish(graph, QuantizationConfig(), from_arrays(inputs, graph, "spikes", labels), None, {"x": (0, 1)})
     else:
         wish = Wish(graph, QuantizationConfig(), from_arrays(inputs, graph, "spikes"), None, {"x": (0, 1)})
-    _, report = quantized(wish, WIDTHS)
+    _, report = quantized(wish, (8, 2))
     plain = json.loads(json.dumps(report.to_json(), allow_nan=False))
     rules = schema("quantization-report-2.json")
     assert problems(plain, rules, rules) == []
