@@ -49,19 +49,20 @@ class Helpers:
         row = self.after.setdefault(source, [])
         while len(row) < steps:
             below, late = (row[-1].name, True) if row else (source, False)
-            name = self._free(f"{source}_late{len(row) + 1}")
+            name = self.free(f"{source}_late{len(row) + 1}")
             self.words[name] = f"relay of '{source}', {len(row)} steps late"
-            link = Synapses(self._free(f"{below}_to_{name}"), below, _handing_on(self.shapes[source]), late)
+            link = Synapses(self.free(f"{below}_to_{name}"), below, _handing_on(self.shapes[source]), late)
             row.append(_memoryless(name, self.shapes[source], (link,), SPIKE // 2, 0))
         return row[steps - 1].name
 
     def always_on(self, name: str) -> Population:
         """A neuron for the population ``name`` that fires in every step."""
-        on = self._free(f"{name}_on")
+        on = self.free(f"{name}_on")
         self.words[on] = f"fires every step, for the bias of '{name}'"
         return _memoryless(on, (1,), (), 0, SPIKE)
 
-    def _free(self, wanted: str) -> str:
+    def free(self, wanted: str) -> str:
+        """``wanted``, or where that is taken a name made from it."""
         free, number = wanted, 1
         while free in self.taken:
             number += 1
@@ -70,15 +71,15 @@ class Helpers:
         return free
 
 
-def with_constant(wanted: FloatPopulation, floats: Effective, source: str) -> tuple[FloatPopulation, Effective, str]:
-    """A population whose constant current comes through a synapse from ``source``; and that synapse's name."""
-    name = f"{source}_to_{wanted.name}"
+def with_constant(
+    wanted: FloatPopulation, floats: Effective, name: str, source: str
+) -> tuple[FloatPopulation, Effective]:
+    """A population whose constant current comes through the synapses ``name`` from ``source``."""
     weight = np.array(np.broadcast_to(floats.current, wanted.neuron.shape).reshape(-1, 1))
     synapses = FloatSynapses(name, source, Linear(weight), False)
     return (
         replace(wanted, synapses=(*wanted.synapses, synapses)),
         replace(floats, weights={**floats.weights, name: weight}, current=np.zeros(())),
-        name,
     )
 
 

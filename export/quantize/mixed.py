@@ -17,7 +17,7 @@ from cortexcore.export.bounds import Range
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import THRESHOLD_SHIFT, IntegerNetwork
 from cortexcore.export.quantize.config import QuantizationConfig
-from cortexcore.export.quantize.post_training import assemble
+from cortexcore.export.quantize.post_training import assemble, check_config
 from cortexcore.export.quantize.prepare import Prepared, prepare
 from cortexcore.export.report.agreement import decisions
 
@@ -145,6 +145,7 @@ class _Search:
     def __init__(
         self, prepared: Prepared, calibration: Mapping[str, Array], config: QuantizationConfig, cost: Cost | None
     ) -> None:
+        check_config(prepared, config)
         self.prepared, self.config = prepared, config
         self.cost = cost or weight_bytes(prepared.layers)
         self.start = {layer: config.bits_of(layer) for layer in prepared.layers}

@@ -66,15 +66,7 @@ def assemble(prepared: Prepared, config: QuantizationConfig) -> IntegerNetwork:
         QuantizationError: a layer override does not fit, "activity" lacks its calibration, or no scale fits.
     """
     floats = prepared.floats
-    if unknown := sorted(set(config.overrides) - prepared.layers.keys()):
-        raise QuantizationError(
-            f"there is no layer {', '.join(unknown)} to override; there are {sorted(prepared.layers)}"
-        )
-    if config.scale == "activity" and not prepared.seen:
-        raise QuantizationError(
-            "the scale 'activity' weighs errors by what the inputs send: give calibration data (--calibration X.npz), "
-            "or use 'mse', which needs none"
-        )
+    check_config(prepared, config)
     ranges = {port.name: (port.low, port.high) for port in prepared.ports}
     ranges |= {p.name: (0, 1) for p in floats.populations}
     shapes = {**floats.inputs, **{p.name: p.neuron.shape for p in floats.populations}}
@@ -87,7 +79,8 @@ def assemble(prepared: Prepared, config: QuantizationConfig) -> IntegerNetwork:
             on = helpers.always_on(name)
             ranges[on.name] = (0, 1)
             rows[name].append(on)
-            wanted, numbers, layer = with_constant(wanted, numbers, on.name)
+            layer = helpers.free(f"{on.name}_to_{name}")
+            wanted, numbers = with_constant(wanted, numbers, layer, on.name)
             own = replace(config, overrides={**config.overrides, layer: BIAS_BITS})
         choice = choose(wanted, numbers, own, ranges, prepared.seen.get(name))
         figures[name] = population_figures(choice, numbers, own, prepared.seen.get(name))
@@ -105,6 +98,23 @@ def assemble(prepared: Prepared, config: QuantizationConfig) -> IntegerNetwork:
     outputs = tuple(OutputPort(name, source) for name, source in floats.outputs)
     metadata = {**prepared.graph.metadata, "quantization": quantization}
     return IntegerNetwork(prepared.ports, tuple(populations), outputs, prepared.graph.dt_s, metadata)
+
+
+def check_config(prepared: Prepared, config: QuantizationConfig) -> None:
+    """Refuse what ``config`` asks of layers or of a calibration that are not there.
+
+    Raises:
+        QuantizationError: a layer override names no layer, or "activity" lacks its calibration.
+    """
+    if unknown := sorted(set(config.overrides) - prepared.layers.keys()):
+        raise QuantizationError(
+            f"there is no layer {', '.join(unknown)} to override; there are {sorted(prepared.layers)}"
+        )
+    if config.scale == "activity" and not prepared.seen:
+        raise QuantizationError(
+            "the scale 'activity' weighs errors by what the inputs send: give calibration data (--calibration X.npz), "
+            "or use 'mse', which needs none"
+        )
 
 
 def _delayed(population: Population, wanted: FloatPopulation, helpers: Helpers) -> Population:

@@ -150,3 +150,15 @@ def test_any_cost_can_be_budgeted() -> None:
 def test_budgets_out_of_reach(budget: float, says: str) -> None:
     with pytest.raises(QuantizationError, match=says):
         choose_bits(graph(), data(4), budget, input_ranges=RANGES)
+
+
+def test_bits_of_a_layer_that_is_not_there() -> None:
+    with pytest.raises(QuantizationError, match=r"no layer nope to override; there are \['conv', 'large', 'small'\]"):
+        choose_bits(graph(), data(4), 1e4, config=QuantizationConfig(overrides={"nope": 3}), input_ranges=RANGES)
+
+
+def test_bits_that_were_given_are_not_exceeded() -> None:
+    config = QuantizationConfig(6, overrides={"small": 4})
+    found = choose_bits(graph(), data(8), 900, config=config, input_ranges=RANGES)
+    assert found.cost <= 900 and found.config.overrides["small"] <= 4
+    assert all(found.config.overrides[layer] <= 6 for layer in WEIGHTS)
