@@ -91,11 +91,13 @@ class FineTuned:
         network: the integer network; ``metadata["quantization"]["qat"]`` says how it was tuned.
         graph: the float graph that its integers stand for.
         losses: mean loss of each epoch.
+        trained: the network as it was trained, whose forward pass equals the integer network's golden run.
     """
 
     network: IntegerNetwork
     graph: Graph
     losses: tuple[float, ...]
+    trained: QatNetwork
 
 
 def fine_tune(
@@ -170,7 +172,7 @@ def tune(
     said = {**how.to_json(), "losses": [round(loss, 4) for loss in losses], "twin_bits": TWIN_BITS if twin else None}
     quantization = {**tuned.metadata["quantization"], "qat": said}
     tuned = replace(tuned, metadata={**tuned.metadata, "quantization": quantization})
-    return FineTuned(tuned, to_graph(trained), tuple(losses))
+    return FineTuned(tuned, to_graph(trained), tuple(losses), trained)
 
 
 def only_output(network: IntegerNetwork) -> str:

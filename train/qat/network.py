@@ -90,7 +90,7 @@ class QatNetwork(nn.Module):
     def unit(self, population: str) -> float:
         """Float value of one integer of the population's v."""
         unit: float = self.figures[population]["unit"]
-        return unit / 2**THRESHOLD_SHIFT
+        return unit / 2.0**THRESHOLD_SHIFT
 
     def settle(self) -> None:
         """After an optimizer's step: masters back within the grid, zeros back to zero."""
