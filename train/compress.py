@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,10 +56,11 @@ class Compression:
 
 @dataclass(frozen=True, eq=False)
 class Compressed:
-    """The float graph that the integers stand for, and the integer network."""
+    """The float graph that the integers stand for, the integer network, and in sentences what was done beside."""
 
     graph: Graph
     network: IntegerNetwork
+    done: tuple[str, ...] = ()
 
 
 def compress(
@@ -108,15 +109,19 @@ def compress(
         tuning = FineTuning(epochs=how.epochs, **how.tuning)
         draw = beat_batches(learned, steps, fit or FitConfig(), tuning.batch, how.seed)
         tuned = tune(pruned, how.config, draw, tuning, calibration, teacher=graph, progress=progress)
-        made = Compressed(tuned.graph, tuned.network)
+        made = Compressed(tuned.graph, tuned.network, (_tuning(tuned.losses),))
     else:
         made = Compressed(pruned, quantize(pruned, how.config, calibration))
     if not reports:
         return made
     quantization = {**made.network.metadata["quantization"], "pruning": [report.to_json() for report in reports]}
-    return replace(
-        made, network=replace(made.network, metadata={**made.network.metadata, "quantization": quantization})
-    )
+    network = replace(made.network, metadata={**made.network.metadata, "quantization": quantization})
+    return Compressed(made.graph, network, (*(report.to_text() for report in reports), *made.done))
+
+
+def _tuning(losses: Sequence[float]) -> str:
+    epochs = f"{len(losses)} epoch{'s' if len(losses) > 1 else ''}"
+    return f"fine-tuned for {epochs} behind the integer arithmetic, loss {losses[0]:.3f} → {losses[-1]:.3f}"
 
 
 def _pruned(graph: Graph, how: Compression, progress: Callable[[str], None]) -> tuple[Graph, list[PruneReport]]:

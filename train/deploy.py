@@ -18,8 +18,9 @@ from cortexcore.runtime.frontend import FrontEnd, FrontEndConfig
 from cortexcore.runtime.frontend.encoder import encode
 from cortexcore.train.beats import CALIBRATION_BEATS, JUDGED_BEATS, fitted_beats, has_recordings, held_out_beats, thin
 from cortexcore.train.checkpoint import Checkpoint
-from cortexcore.train.compress import Compression, compress
+from cortexcore.train.compress import Compressed, Compression, compress
 from cortexcore.train.dataset import Beats
+from cortexcore.train.metrics import confusion
 
 if TYPE_CHECKING:
     from cortexcore.train.fit import FitConfig
@@ -73,8 +74,7 @@ def deploy(
         detectors = tuple(checkpoint.provenance.get("detectors", ("reference",)))
         learned = fitted_beats(checkpoint.provenance, checkpoint.front_end, data, progress, detectors)
     made = compress(graph, how, calibration, learned, checkpoint.steps, progress, _fit_config(checkpoint), max_bytes)
-    network = _judged(graph, made.graph, made.network, checkpoint.steps, judged, words)
-    return Deployed(made.graph, network, words)
+    return Deployed(made.graph, _judged(checkpoint, made, judged, words), words)
 
 
 def graph_of(checkpoint: Checkpoint) -> Graph:
@@ -128,25 +128,30 @@ def _fit_config(checkpoint: Checkpoint) -> FitConfig:
         raise DataError(f"the checkpoint says of its training what this CortexCore does not know: {error}") from error
 
 
-def _judged(
-    trained: Graph, graph: Graph, network: IntegerNetwork, steps: int, judged: Beats | None, words: str
-) -> IntegerNetwork:
-    """The network with a report on the beats to judge on, where there are any, beside the float network as trained."""
-    from cortexcore.export.report import evaluate_report
+def _judged(checkpoint: Checkpoint, made: Compressed, judged: Beats | None, words: str) -> IntegerNetwork:
+    """The network with a report on the beats to judge on where there are any, and the figures of the network trained.
 
-    said = {**network.metadata["quantization"], "beats": words}
-    network = replace(network, metadata={**network.metadata, "quantization": said})
+    Where the weights were changed, the report's float side is the float graph that the integers stand for.
+    """
+    from cortexcore.export.report import evaluate_report
+    from cortexcore.train.predict import predict
+
+    said = {**made.network.metadata["quantization"], "beats": words}
+    network, done = replace(made.network, metadata={**made.network.metadata, "quantization": said}), made.done
     if judged is None:
-        return network
-    inputs, labels = encode(judged.windows, judged.rhythms, steps), judged.labels.astype(np.int64)
-    report = evaluate_report(graph, network, inputs, labels, data=words)
-    if graph is not trained and report.accuracy is not None:
-        before = evaluate_report(trained, network, inputs, labels).accuracy
-        if before is None:
-            raise TypeError("a report on labels has no accuracy")
-        said = {**said, "trained_float": {"accuracy": before.accuracy_float, "macro_f1": before.macro_f1_float}}
+        report = network.report
+        return network if report is None else replace(network, report=replace(report, warnings=report.warnings + done))
+    inputs, labels = encode(judged.windows, judged.rhythms, checkpoint.steps), judged.labels.astype(np.int64)
+    if done:
+        decided = predict(checkpoint.model, judged.windows, judged.rhythms, checkpoint.steps)
+        before = confusion(checkpoint.classes, labels, decided)
+        said = {**said, "trained_float": {"accuracy": before.accuracy, "macro_f1": before.macro_f1}}
         network = replace(network, metadata={**network.metadata, "quantization": said})
-    return replace(network, report=report)
+        done += (
+            f"the float network as it was trained has an accuracy of {100 * before.accuracy:.1f} % and a macro-F1 of "
+            f"{100 * before.macro_f1:.1f} % on the judged beats; 'float' in this report is the changed network",
+        )
+    return replace(network, report=evaluate_report(made.graph, network, inputs, labels, data=words, warnings=done))
 
 
 def _beats(

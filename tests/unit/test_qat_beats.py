@@ -111,14 +111,16 @@ def test_compressed_in_every_way_at_once(beats):
 
 def test_export_command_fine_tunes_and_its_bundle_says_so(small, data_dir, tmp_path, capsys):
     bundle = tmp_path / "bundle"
-    export(small, bundle, None, bits=4, qat=1, prune=0.25, layer_bits=["readout=8"], data=data_dir)
+    export(small, bundle, None, bits=4, qat=1, prune=0.25, prune_channels=0.25, layer_bits=["readout=8"], data=data_dir)
     network = load_bundle(bundle).network
     said = network.metadata["quantization"]
-    assert said["qat"]["epochs"] == 1 and said["pruning"][0]["share"] == 0.25
+    assert said["qat"]["epochs"] == 1 and [report["share"] for report in said["pruning"]] == [0.25, 0.25]
     assert {"accuracy", "macro_f1"} == said["trained_float"].keys()
     layers = {name: layer["bits"] for p in said["populations"].values() for name, layer in p["layers"].items()}
     assert layers.pop("readout") == 8 and set(layers.values()) == {4}
-    assert "bundle:" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "pruned neurons: lif1 8 → 6" in printed and "fine-tuned for 1 epoch behind" in printed
+    assert "the float network as it was trained has an accuracy of" in printed and "bundle:" in printed
 
 
 def test_export_command_refuses_what_it_cannot_do(small, tmp_path, monkeypatch):
