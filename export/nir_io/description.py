@@ -13,20 +13,27 @@ from cortexcore.export.nodes import RESETS
 KEY = "cortexcore"
 """Our key in a NIR graph's metadata; its value is a JSON text."""
 FORMAT_VERSION = 1
+MAX_TEXT = 2**24
+"""Characters of that text; it holds names and settings, never weights."""
 
 
 def metadata_of(ours: Mapping[str, Any]) -> dict[str, str]:
     """A NIR graph's metadata with what is ours as JSON.
 
     Raises:
-        GraphError: the metadata holds something that JSON cannot.
+        GraphError: the metadata holds something that JSON cannot, or is too long.
     """
     try:
-        return {KEY: json.dumps({"version": FORMAT_VERSION, **ours}, allow_nan=False)}
+        text = json.dumps({"version": FORMAT_VERSION, **ours}, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise GraphError(
             f"the metadata cannot be kept as JSON ({error}); use plain numbers, texts and lists"
         ) from error
+    if len(text) > MAX_TEXT:
+        raise GraphError(
+            f"the metadata has {len(text)} characters, more than {MAX_TEXT}; keep arrays in files of their own"
+        )
+    return {KEY: text}
 
 
 def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
@@ -34,6 +41,8 @@ def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
     metadata = tree.get("metadata")
     if not isinstance(metadata, Mapping) or KEY not in metadata:
         return None
+    if isinstance(metadata[KEY], str) and len(metadata[KEY]) > MAX_TEXT:
+        raise GraphError(f"{place} holds metadata of CortexCore of more than {MAX_TEXT} characters; it is damaged")
     try:
         ours = json.loads(metadata[KEY])
     except (TypeError, ValueError, RecursionError) as error:

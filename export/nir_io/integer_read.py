@@ -33,6 +33,9 @@ from cortexcore.export.nir_io.integer_write import EACH, NO_LEAK, PAIRS, steps_o
 from cortexcore.export.nir_io.read import node_groups
 from cortexcore.export.shapes import Shape
 
+MAX_PARTS = 10_000
+"""Ports, populations and synapses of one network."""
+
 
 def read_integer_nir(path: Path | str, max_bytes: int = MAX_BYTES) -> IntegerNetwork:
     """Read what ``write_integer_nir`` wrote.
@@ -51,6 +54,7 @@ def parse_integer(tree: Tree, place: str) -> IntegerNetwork:
         raise GraphError(f"{place} holds no integer network; quantize it first (cortexcore quantize {place})")
     groups = node_groups(tree, place)
     try:
+        _require_few(ours)
         return IntegerNetwork(
             inputs=tuple(
                 InputPort(str(p["name"]), _shape(p["shape"]), _number(p, "low"), _number(p, "high"))
@@ -65,6 +69,14 @@ def parse_integer(tree: Tree, place: str) -> IntegerNetwork:
         raise GraphError(f"{place}: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise GraphError(f"{place} lacks part of its integer network ({error}); write it again") from error
+
+
+def _require_few(ours: Mapping[str, Any]) -> None:
+    """Refuse a number of parts that no network has, before each is compared with all others."""
+    parts = [*ours["inputs"], *ours["outputs"], *ours["populations"]]
+    count = len(parts) + sum(len(p["synapses"]) for p in ours["populations"])
+    if count > MAX_PARTS:
+        raise GraphError(f"it names {count} ports, populations and synapses, more than {MAX_PARTS}; it is damaged")
 
 
 def _population(said: Mapping[str, Any], groups: Mapping[str, Tree]) -> Population:

@@ -20,12 +20,14 @@ from cortexcore.export.nir_io.fields import Said, Tree, number
 from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree
 from cortexcore.export.nir_io.primitives import DEFAULTS, PARSERS, SPIKING, Unshaped, parse
 from cortexcore.export.nir_io.settle import Edges, settle
-from cortexcore.export.nodes import Node, Reset, Subgraph
+from cortexcore.export.nodes import Input, Node, Output, Reset, Subgraph
 from cortexcore.export.subgraphs import MAX_DEPTH
 
 MAX_EDGES = 200_000
 MAX_VALUES = 2**28
 """Numbers that one node may send in a step."""
+MAX_WORK = 2_000_000
+"""Steps to write subgraphs out: every node behind one's output meets every node behind the next one's input."""
 SUBGRAPH = "NIRGraph"
 
 
@@ -85,6 +87,10 @@ def parse_graph(
         raise GraphError(f"{place} cannot be read: " + "; ".join(problems))
     if ours is not None:
         _contradictions(given, ours, resets, place)
+    if _work(nodes, edges)[0] > MAX_WORK:
+        raise GraphError(
+            f"{place} wires its subgraphs to more than can be written out; it is damaged, or write it flat"
+        )
     try:
         graph = Graph(nodes, edges, number(said["dt_s"]), said["discretization"], metadata)
     except KeyError as error:
@@ -211,6 +217,27 @@ def _contradictions(given: Mapping[str, Any], ours: Mapping[str, Any], resets: s
         problems.append(f"--reset is {given['reset']}, the file says {', '.join(sorted(map(str, resets)))}")
     if problems:
         raise GraphError(f"{place} contradicts the options: {'; '.join(problems)}; leave them out")
+
+
+def _work(nodes: Mapping[str, Node], edges: Edges) -> tuple[int, int, int]:
+    """Steps to write the subgraphs of a graph out, and how many edges leave its inputs and reach its outputs then."""
+    entries, exits = dict.fromkeys(nodes, 1), dict.fromkeys(nodes, 1)
+    steps = subgraphs = passing = 0
+    for name, node in nodes.items():
+        if isinstance(node, Subgraph):
+            inner, entries[name], exits[name] = _work(node.nodes, node.edges)
+            steps += inner
+            subgraphs += 1
+            passing += any(
+                isinstance(node.nodes.get(a), Input) and isinstance(node.nodes.get(b), Output) for a, b in node.edges
+            )
+    known = [(a, b) for a, b in edges if a in nodes and b in nodes]
+    steps += sum(exits[a] * entries[b] for a, b in known) + len(known) * (subgraphs + len(known) * passing)
+    return (
+        steps,
+        sum(entries[b] for a, b in known if isinstance(nodes[a], Input)),
+        sum(exits[a] for a, b in known if isinstance(nodes[b], Output)),
+    )
 
 
 def _in_order(nodes: dict[str, Node], order: Any) -> dict[str, Node]:

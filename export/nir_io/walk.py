@@ -18,6 +18,8 @@ MAX_OBJECTS = 200_000
 """Groups, datasets and texts in one file."""
 MAX_DEPTH = 40
 """NIR needs two levels for each subgraph within a subgraph, of which there may be 16, and a few more."""
+MAX_TEXT = 2**26
+"""Bytes of all names and texts in one file."""
 KEPT_BYTES = 8
 """Every number becomes a float64 later, so that is what it counts as."""
 SPARE_BYTES = 2**28
@@ -36,6 +38,7 @@ class Walker:
         self.max_bytes = max_bytes
         self.bytes_left = max_bytes
         self.objects_left = MAX_OBJECTS
+        self.text_left = MAX_TEXT
 
     def group(self, group: Any, depth: int) -> dict[str, Any]:
         """{"group": name → item} of everything within."""
@@ -51,6 +54,7 @@ class Walker:
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
                 raise Refused(f"links '{key}' to another place, which is not followed; store it inside")
             item = group[key]
+            self.keep_text(key)
             items[key] = self.group(item, depth + 1) if isinstance(item, h5py.Group) else self.dataset(item, key)
         return {"group": items}
 
@@ -77,14 +81,19 @@ class Walker:
         flat = values.reshape(-1).tolist() if item.shape else [values]
         found = []
         for value in flat:
-            self.take(len(value), key)
             found.append(value.decode("utf8") if isinstance(value, bytes) else str(value))
+            self.keep_text(found[-1])
         return {"texts": found, "shape": list(item.shape)} if item.shape else {"text": found[0]}
 
     def count(self, objects: int) -> None:
         self.objects_left -= objects
         if self.objects_left < 0:
             raise Refused(f"holds more than {MAX_OBJECTS} objects: it is damaged or not a network")
+
+    def keep_text(self, text: str) -> None:
+        self.text_left -= len(text.encode("utf8"))
+        if self.text_left < 0:
+            raise Refused(f"holds more than {MAX_TEXT} bytes of names and texts: it is damaged or not a network")
 
     def take(self, size: int, key: str) -> None:
         self.bytes_left -= size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -230,6 +231,47 @@ def test_a_file_with_as_many_edges_as_allowed_is_answered_in_seconds(tmp_path: P
     with pytest.raises(GraphError, match="edge x → n stands twice"):
         read_nir(path, 1e-3, None, "euler")
     assert time.monotonic() - started < 20
+
+
+def test_subgraphs_that_would_multiply_are_refused_at_once(tmp_path: Path) -> None:
+    """Two subgraphs of 1,500 parallel paths, one after the other, would be 2 million edges."""
+    names = [f"n{i}" for i in range(1500)]
+    scale = nir.Scale(np.ones(1))
+    nodes = {"in": nir.Input(np.array([1])), "out": nir.Output(np.array([1])), **dict.fromkeys(names, scale)}
+    edges = [("in", name) for name in names] + [(name, "out") for name in names]
+    wide = nir.NIRGraph(nodes, edges, type_check=False)
+    ports = {"x": nir.Input(np.array([1])), "y": nir.Output(np.array([1]))}
+    path = graph_of(tmp_path / "w.nir", {**ports, "a": wide, "b": wide}, [("x", "a"), ("a", "b"), ("b", "y")])
+    started = time.monotonic()
+    with pytest.raises(GraphError, match="wires its subgraphs to more than can be written out"):
+        read_nir(path, 1e-3, None, "euler")
+    assert time.monotonic() - started < 60
+
+
+def test_metadata_of_absurd_size(tmp_path: Path) -> None:
+    for source, ours, says in (
+        (WHOLE, "[" + "0," * 2**24 + "0]", "metadata of CortexCore of more than 16777216 characters"),
+        (WHOLE, "x" * (2**26 + 1), "more than 67108864 bytes of names and texts"),
+        (INTEGER, PARTS, "names 20003 ports, populations and synapses"),
+    ):
+        path = tmp_path / "m.nir"
+        path.write_bytes(source.read_bytes())
+        with h5py.File(path, "r+") as file:
+            del file["node/metadata/cortexcore"]
+            file["node/metadata/cortexcore"] = ours
+        with pytest.raises(GraphError, match=says):
+            load_graph_file(path)
+
+
+PARTS = json.dumps(
+    {
+        "version": 1,
+        "format": "integer",
+        "inputs": [{}] * 3,
+        "outputs": [],
+        "populations": [{"synapses": [{}]}] * 10_000,
+    }
+)
 
 
 def test_what_makes_libhdf5_loop_is_stopped(tmp_path: Path) -> None:
