@@ -32,6 +32,7 @@ layer of each channel with itself, dropout is gone, pooling over one axis is a c
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,9 @@ def from_torch(
     from cortexcore.export.torch_ranges import unproven
     from cortexcore.export.torch_values import Argument
 
+    if not (math.isfinite(dt_s) and dt_s > 0):
+        raise GraphError(f"dt_s is {dt_s}, it must be a positive number of seconds")
+    _refuse_scripts(model)
     samples = _samples(model, sample_inputs)
     with at_rest(model) as random:
         modules = Modules(model)
@@ -110,6 +114,17 @@ def from_torch(
     if graph is None or fold.problems:
         raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(dict.fromkeys(fold.problems)))
     return graph
+
+
+def _refuse_scripts(model: torch.nn.Module) -> None:
+    """Compiled modules run outside of Python, where nothing can be followed."""
+    import torch
+
+    scripts = [path or "the model" for path, each in model.named_modules() if isinstance(each, torch.jit.ScriptModule)]
+    if scripts:
+        raise GraphError(
+            f"{', '.join(scripts)}: compiled by torch.jit, and cannot be followed (give the modules they were made from)"
+        )
 
 
 def _run(model: torch.nn.Module, modules: Modules, tensors: Mapping[str, Any]) -> Any:

@@ -223,13 +223,15 @@ def _layer(recorder: Follower, call: Application) -> Signal:
             call.given(i + 1, name, default) for i, (name, default) in enumerate(zip(names, defaults, strict=True))
         ]
         return recorder.operation(call.name, average(int(call.name[8]), signal.shape, *options), signal, call.shape)
-    weight, bias = recorder.constant(call.given(1, "weight")), call.given(2, "bias")
+    weight, bias = recorder.constant(call.given(1, "weight", call.kwargs.get("other"))), call.given(2, "bias")
     bias = None if bias is None else recorder.constant(bias)
-    if call.name == "linear":
-        node: Node = linear(weight, bias, signal.shape)
+    if call.name in ("matmul", "mm"):
+        node: Node = linear(weight.T, None, signal.shape)
+    elif call.name == "linear":
+        node = linear(weight, bias, signal.shape)
     else:
-        names, ones = ("stride", "padding", "dilation", "groups"), (1, 0, 1, 1)
-        options = [call.given(i + 3, name, default) for i, (name, default) in enumerate(zip(names, ones, strict=True))]
+        others, ones = ("stride", "padding", "dilation", "groups"), (1, 0, 1, 1)
+        options = [call.given(i + 3, name, default) for i, (name, default) in enumerate(zip(others, ones, strict=True))]
         node = convolution(weight, bias, signal.shape, *options)
     return recorder.operation(call.name, node, signal, call.shape)
 
@@ -302,8 +304,8 @@ def _moved(recorder: Follower, call: Application, argument: Argument) -> Argumen
     axes = len(argument.axes)
     if call.name == "permute":
         given = call.given(1, "dims")
-        order = tuple(given) if isinstance(given, tuple | list) else tuple(call.args[1:])
-        return argument.moved(tuple(int(axis) % axes for axis in order))
+        dims = given if isinstance(given, tuple | list) else call.args[1:]
+        return argument.moved(tuple(int(axis) % axes for axis in dims))
     first, second = (int(call.given(i, f"dim{i - 1}", call.kwargs.get(f"axis{i - 1}"))) % axes for i in (1, 2))
     order = list(range(axes))
     order[first], order[second] = order[second], order[first]
@@ -328,4 +330,4 @@ _ARITHMETIC: dict[str, Callable[[Follower, Application], Signal]] = {
     **dict.fromkeys(("div", "divide", "truediv", "true_divide", "itruediv", "idiv"), _divide),
     **dict.fromkeys(("neg", "negative"), _negative),
 }
-_LAYERS = frozenset(("linear", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d"))
+_LAYERS = frozenset(("linear", "matmul", "mm", "conv1d", "conv2d", "avg_pool1d", "avg_pool2d"))

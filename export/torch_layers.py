@@ -35,7 +35,7 @@ INSTEAD = (
 )
 
 
-def known_layers() -> dict[type, Callable[[Any, Shape], Node]]:
+def known_layers() -> dict[type[torch.nn.Module], Callable[[Any, Shape], Node]]:
     """Layer class → its translation; a subclass is taken where it inherits ``forward``."""
     import torch
 
@@ -56,7 +56,7 @@ def known_layers() -> dict[type, Callable[[Any, Shape], Node]]:
     }
 
 
-def removed_layers() -> tuple[type, ...]:
+def removed_layers() -> tuple[type[torch.nn.Module], ...]:
     """Layers that do nothing in ``model.eval()``."""
     import torch
 

@@ -25,7 +25,12 @@ def is_leaf(module: torch.nn.Module) -> bool:
         return True
     if type(module).__module__.split(".")[0] == "snntorch":
         return True
-    known = (*known_layers(), *removed_layers(), torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    known: tuple[type[torch.nn.Module], ...] = (
+        *known_layers(),
+        *removed_layers(),
+        torch.nn.BatchNorm1d,
+        torch.nn.BatchNorm2d,
+    )
     return any(isinstance(module, each) and type(module).forward is each.forward for each in known)
 
 

@@ -59,26 +59,29 @@ class Modules:
                 return forward(*args, **kwargs)
             self.recorder.inside = True
             try:
-                followed = is_neuron(module)
-                call, first = (
-                    self._neuron(path, module, args, kwargs) if followed else self._layer(path, module, args, kwargs)
-                )
-                try:
-                    result = forward(*args, **kwargs)
-                except Exception as error:
-                    raise GraphError(self._failure(path, module, call, error)) from error
-                if followed:
+                if is_neuron(module):
+                    call = self._neuron(path, module, args, kwargs)
+                    result = self._run(path, module, call, forward, args, kwargs)
                     self._bind_neuron(module, call, result)
-                elif call is None:
-                    if isinstance(result, torch.Tensor):
-                        self.recorder.bind(result, first)
-                else:
-                    self._bind_layer(call, result)
+                    return result
+                given, passed = self._layer(path, module, args, kwargs)
+                result = self._run(path, module, given, forward, args, kwargs)
+                if given is not None:
+                    self._bind_layer(given, result)
+                elif isinstance(result, torch.Tensor):
+                    self.recorder.bind(result, passed)
                 return result
             finally:
                 self.recorder.inside = False
 
         return stand_in
+
+    def _run(self, path: str, module: torch.nn.Module, call: Call | None, forward: Any, args: Any, kwargs: Any) -> Any:
+        """What a leaf returns; a GraphError that names it where it fails."""
+        try:
+            return forward(*args, **kwargs)
+        except Exception as error:
+            raise GraphError(self._failure(path, module, call, error)) from error
 
     def _failure(self, path: str, module: torch.nn.Module, call: Call | None, error: Exception) -> str:
         """Why a module does not run, and what else was found until there."""
@@ -156,7 +159,7 @@ class Modules:
                 call.problems.append(f"sends {call.shape} where its node sends {told} (give its input a batch axis)")
             self.recorder.bind(each, Signal(((call, "spikes"),), call.shape))
 
-    def _neuron(self, path: str, module: Any, args: Any, kwargs: Any) -> tuple[Call, Value | None]:
+    def _neuron(self, path: str, module: Any, args: Any, kwargs: Any) -> Call:
         """The call of a neuron, with its states checked: from rest, then its own of the step before."""
         calls = self.calls.setdefault(path, [])
         call = self.recorder.call(path, path.replace(".", "_"), "neuron", (), module=module, time=len(calls))
@@ -179,7 +182,7 @@ class Modules:
                     reads = [v for v in followed if v is not None and not isinstance(v, Constant)]
                     call.reads = self.recorder.refused(path, str(refusal), reads, first)
                     call.shape = call.reads.shape
-        return call, None
+        return call
 
     def _check_state(self, call: Call, calls: list[Call], which: str, passed: Any) -> None:
         """A state that is handed in, or kept by the neuron, must be rest at first and its own afterwards."""

@@ -210,7 +210,7 @@ def _circuit(module: Any, shape: Shape, faults: list[str]) -> tuple[Float, Float
 
 def _decay(value: Any, shape: Shape, name: str, faults: list[str]) -> Float:
     """α or β as snnTorch uses it, within [0, 1]; outside it would be clamped without a word."""
-    kept = _collect(lambda: _parameter(value, shape, name), faults, np.zeros(()))
+    kept: Float = _collect(lambda: _parameter(value, shape, name), faults, np.zeros(()))
     if kept.min() < 0 or kept.max() > 1:
         worst = float(kept.min() if kept.min() < 0 else kept.max())
         faults.append(f"has {a(name)} of {worst:g}, it must lie in [0, 1] (clamp it after training)")

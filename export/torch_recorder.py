@@ -7,6 +7,7 @@ of torch and snnTorch are one call each; functions outside of them are followed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -51,6 +52,7 @@ class Recorder(TorchFunctionMode):
         """What a tensor stands for; None for what is no tensor or was made by code that cannot be followed."""
         if not isinstance(tensor, torch.Tensor) or tensor not in self._values:
             return None
+        value: Value
         value, version = self._values[tensor]
         if version != tensor._version:
             raise Refusal("reads a tensor that was changed in place through another view of it (use x = x + y)")
@@ -146,7 +148,9 @@ class Recorder(TorchFunctionMode):
             self._follow(name.strip("_"), args, kwargs, result, followed, faults)
         return result
 
-    def _follow(self, name: str, args: Any, kwargs: Any, result: Any, followed: list[Value], faults: list[str]) -> None:
+    def _follow(
+        self, name: str, args: Any, kwargs: Any, result: Any, followed: Sequence[Value], faults: list[str]
+    ) -> None:
         """Bind what a function made of followed tensors."""
         results = list(tensors_in(result))
         shape = tuple(int(n) for n in results[0].shape[1:])
@@ -160,7 +164,7 @@ class Recorder(TorchFunctionMode):
         for each, value in zip(results, values, strict=True):
             self.bind(each, value)
 
-    def refused(self, place: str, problem: str, reads: list[Value], result: torch.Tensor) -> Signal:
+    def refused(self, place: str, problem: str, reads: Sequence[Value], result: torch.Tensor) -> Signal:
         """The result of what was refused, so that what follows is judged as well."""
         terms: list[Any] = []
         for value in reads:
@@ -183,7 +187,7 @@ class Recorder(TorchFunctionMode):
             faults.append(str(refusal))
             return None
 
-    def _assign(self, args: Any, before: list[Value | None], followed: list[Value], faults: list[str]) -> None:
+    def _assign(self, args: Any, before: list[Value | None], followed: Sequence[Value], faults: list[str]) -> None:
         """record[step] = signal, into a tensor that held nothing but constants and earlier steps."""
         target, key, source = args
         held = before[0]
@@ -197,7 +201,9 @@ class Recorder(TorchFunctionMode):
                 return
             if not (isinstance(held, Record | Constant) and isinstance(key, int) and isinstance(source, torch.Tensor)):
                 raise Refusal("changes a part of a tensor (collect the steps in a list and stack them)")
-            steps = list(held.steps) if isinstance(held, Record) else [None] * len(target)
+            steps: list[Signal | State | None] = [None] * len(target)
+            if isinstance(held, Record):
+                steps = list(held.steps)
             value = self.value(source)
             steps[key] = value if isinstance(value, State) else self.signal(source)
             self.bind(target, Record(tuple(steps)))

@@ -24,7 +24,7 @@ class Leaf:
     value: Value | None
 
     @property
-    def part(self) -> tuple[str, str]:
+    def part(self) -> tuple[str, ...]:
         """Neuron and what of it ("spikes", "mem", "syn"), where the value is that alone; else empty."""
         return _part(self.value.steps[-1] if isinstance(self.value, Record) else self.value)
 
@@ -90,7 +90,7 @@ def _flat(recorder: Recorder, result: Any) -> Iterator[tuple[Any, Value | None]]
             yield from _flat(recorder, each)
 
 
-def _part(value: Any) -> Any:
+def _part(value: Value | None) -> tuple[str, ...]:
     if isinstance(value, State):
         return value.call.place, value.which
     if isinstance(value, Signal) and len(value.terms) == 1 and value.terms[0][0].kind == "neuron":

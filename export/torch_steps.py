@@ -143,6 +143,8 @@ class Fold:
                     )
                     break
             problem = self._odd_lag(each.steps[-1], last)
+            if len(each.steps) == 1 and any(_late(call, last) for call, _ in each.steps[-1].terms):
+                problem = "adds up several steps (return torch.stack(...) of every step and do that outside the model)"
             if problem:
                 self.problems.append(f"output '{each.name}' {problem}")
 
@@ -180,9 +182,9 @@ class Fold:
         if early.kind != final.kind or early.place != final.place:
             return False
         if early.kind != "layer":
-            return (
-                early.time == final.time if None in (early.time, final.time) else early.time - step == final.time - last
-            )
+            if early.time is None or final.time is None:
+                return early.time == final.time
+            return early.time - step == final.time - last
         return _equal(early.node, final.node) and self._alike(early.reads, final.reads, step, last)
 
     def _built(self, metadata: Mapping[str, Any], late: Mapping[tuple[str, str], bool] | None) -> Graph | None:
@@ -325,6 +327,13 @@ def _reach(signals: Iterator[Signal]) -> set[Call]:
             found.add(call)
             stack += [each for each, _ in call.reads.terms] if call.reads is not None else []
     return found
+
+
+def _late(call: Call, last: int) -> bool:
+    """Whether a call sends anything of a step before the ``last``."""
+    if call.kind != "layer":
+        return call.time is not None and call.time < last
+    return call.reads is not None and any(_late(each, last) for each, _ in call.reads.terms)
 
 
 def _silent(call: Call, step: int, last: int) -> bool:

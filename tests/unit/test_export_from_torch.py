@@ -1,4 +1,4 @@
-"""PyTorch networks as graphs: names and nodes, the model left as it was, and spikes where a weight equals a threshold."""
+"""PyTorch networks as graphs: names, nodes, the model left as it was, spikes where a weight equals a threshold."""
 
 from __future__ import annotations
 

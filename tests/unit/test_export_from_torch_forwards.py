@@ -224,6 +224,14 @@ def test_what_is_done_with_a_record() -> None:
     sums = loop(own_state)
     refused(lambda m, x: sums(m, x).sum(0), "'sum' works on what was recorded over the steps", (4, 2, 3))
     refused(lambda m, x: m.fc(sums(m, x)), "'fc' works on what was recorded", (4, 2, 3))
+
+    def total(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        spikes = 0
+        for now in x:
+            spikes = spikes + m.n(m.fc(now))
+        return spikes
+
+    refused(total, "output 'y' adds up several steps .return torch.stack", (4, 2, 3))
     turned = from_torch(Forward(lambda m, x: sums(m, x).transpose(0, 1)), np.zeros((4, 2, 3)), 1e-3)
     assert turned.outputs["y"].shape == (3,)
 
@@ -306,6 +314,25 @@ def test_states_as_arguments() -> None:
     with pytest.raises(GraphError, match="'n' takes its mem from the argument 'mem'") as caught:
         from_torch(HandedOn(back=False), sample, 1e-3)
     assert "the argument 'mem' is a state and also a signal" in str(caught.value)
+
+
+@pytest.mark.parametrize("dt_s", [0.0, -1e-3, float("nan"), float("inf")])
+def test_a_step_must_have_a_length(dt_s: float) -> None:
+    with pytest.raises(GraphError, match="it must be a positive number of seconds"):
+        from_torch(nn.Sequential(nn.Linear(3, 3), leaky()), np.zeros((1, 3)), dt_s)
+
+
+def test_scripted_modules() -> None:
+    class Scripted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.fc, self.n = torch.jit.script(nn.Hardtanh()), nn.Linear(3, 3), leaky()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.n(self.fc(self.inner(x)))
+
+    with pytest.raises(GraphError, match=r"inner: compiled by torch\.jit"):
+        from_torch(Scripted(), np.zeros((1, 3)), 1e-3)
 
 
 @pytest.mark.parametrize("sample", [(np.zeros((1, 3)), np.zeros((1, 3))), {"z": np.zeros((1, 3))}, np.zeros(3), 3, ()])

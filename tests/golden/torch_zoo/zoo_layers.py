@@ -61,12 +61,14 @@ class Functional(nn.Module):
         self.conv = nn.Parameter(torch.randn(4, 2, 3))
         self.weight, self.bias = nn.Parameter(torch.randn(5, 16) * 0.4), nn.Parameter(torch.randn(5) * 0.1)
         self.register_buffer("mask", (torch.rand(5, 16) > 0.3).float())
-        self.l1, self.l2 = leaky(0.7), leaky(0.8)
+        self.l1, self.l2, self.l3 = leaky(0.7), leaky(0.8), leaky(0.6)
+        self.last = nn.Parameter(torch.randn(5, 4) * 0.5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         f = nn.functional
         s = f.avg_pool1d(self.l1(f.conv1d(x, self.conv, padding=1)), 2)
-        return self.l2(f.linear(s.reshape(s.size(0), -1), self.weight * self.mask, self.bias))
+        s = self.l2(f.linear(s.reshape(s.size(0), -1), self.weight * self.mask, self.bias))
+        return self.l3(s @ self.last)
 
 
 CASES = [
