@@ -159,9 +159,8 @@ def _silence(silent: Sequence[str], populations: int) -> tuple[str, ...]:
     if not silent:
         return ()
     some = ", ".join(silent[:NAMED]) + (", …" if len(silent) > NAMED else "")
-    return (
-        f"{len(silent)} of {populations} populations never fire on these inputs ({some}): their agreement is idle.",
-    )
+    many = f"{len(silent)} of {populations} populations never fire"
+    return (f"{many} on these inputs ({some}), float or integer: that they agree says nothing.",)
 
 
 def _classes(graph: Graph, networks: Sequence[IntegerNetwork], evidence: Evidence) -> list[str]:

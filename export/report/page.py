@@ -155,7 +155,7 @@ def _histograms(report: QuantizationReport) -> Section:
         plots.histograms(_layers_of(report)),
         "Grey: the float weights with the neurons' gains folded in. Coloured: the integers in the same units, each bar "
         "centred on a level of the grid, or on several where they are many. Heights are shares of the weights per unit "
-        "of weight: where a bar ends above the grey, its level holds what was clipped or rounded there.",
+        "of weight; the two differ by rounding, by clipping at the ends, and by where their bins lie.",
     )
 
 

@@ -210,7 +210,10 @@ def _points(panel: Any, costs: Sequence[float], score: Score, names: Sequence[st
     level = errors[-1] if logarithmic else every[-1]
     if score.reference is not None:
         panel.axhline(level, color=COLOURS[1], linewidth=1.2, linestyle=(0, (4, 3)), label="float graph")
-    for chosen, colour, label in ((front, COLOURS[0], "best for its cost"), (beaten, LINE, "beaten by a cheaper one")):
+    for chosen, colour, label in (
+        (front, COLOURS[0], "best for its cost"),
+        (beaten, LINE, "no better than a cheaper one"),
+    ):
         at = [costs[i] for i in chosen], [heights[i] for i in chosen]
         if chosen is front:
             panel.plot(*at, color=colour, linewidth=1.2, alpha=0.6)
