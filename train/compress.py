@@ -120,8 +120,9 @@ def compress(
 
 
 def _tuning(losses: Sequence[float]) -> str:
-    epochs = f"{len(losses)} epoch{'s' if len(losses) > 1 else ''}"
-    return f"fine-tuned for {epochs} behind the integer arithmetic, loss {losses[0]:.3f} → {losses[-1]:.3f}"
+    epochs = "1 epoch" if len(losses) == 1 else f"{len(losses)} epochs"
+    shown = " → ".join(f"{loss:.3f}" for loss in losses)
+    return f"fine-tuned for {epochs} behind the integer arithmetic, mean loss {shown}"
 
 
 def _pruned(graph: Graph, how: Compression, progress: Callable[[str], None]) -> tuple[Graph, list[PruneReport]]:

@@ -20,7 +20,6 @@ from cortexcore.train.beats import CALIBRATION_BEATS, JUDGED_BEATS, fitted_beats
 from cortexcore.train.checkpoint import Checkpoint
 from cortexcore.train.compress import Compressed, Compression, compress
 from cortexcore.train.dataset import Beats
-from cortexcore.train.metrics import confusion
 
 if TYPE_CHECKING:
     from cortexcore.train.fit import FitConfig
@@ -134,6 +133,7 @@ def _judged(checkpoint: Checkpoint, made: Compressed, judged: Beats | None, word
     Where the weights were changed, the report's float side is the float graph that the integers stand for.
     """
     from cortexcore.export.report import evaluate_report
+    from cortexcore.export.report.accuracy import accuracy
     from cortexcore.train.predict import predict
 
     said = {**made.network.metadata["quantization"], "beats": words}
@@ -144,12 +144,13 @@ def _judged(checkpoint: Checkpoint, made: Compressed, judged: Beats | None, word
     inputs, labels = encode(judged.windows, judged.rhythms, checkpoint.steps), judged.labels.astype(np.int64)
     if done:
         decided = predict(checkpoint.model, judged.windows, judged.rhythms, checkpoint.steps)
-        before = confusion(checkpoint.classes, labels, decided)
-        said = {**said, "trained_float": {"accuracy": before.accuracy, "macro_f1": before.macro_f1}}
+        before = accuracy(labels, decided, decided, checkpoint.classes)
+        said = {**said, "trained_float": {"accuracy": before.accuracy_float, "macro_f1": before.macro_f1_float}}
         network = replace(network, metadata={**network.metadata, "quantization": said})
         done += (
-            f"the float network as it was trained has an accuracy of {100 * before.accuracy:.1f} % and a macro-F1 of "
-            f"{100 * before.macro_f1:.1f} % on the judged beats; 'float' in this report is the changed network",
+            f"the float network as it was trained has an accuracy of {100 * before.accuracy_float:.1f} % and a "
+            f"macro-F1 of {100 * before.macro_f1_float:.1f} % on the judged beats; 'float' in this report is the "
+            "changed network",
         )
     return replace(network, report=evaluate_report(made.graph, network, inputs, labels, data=words, warnings=done))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cortexcore.cli.options import Data, Json, Lead
+from cortexcore.cli.quantize import bits_per_layer
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import write_text
 from cortexcore.export.quantize.config import ScaleChoice
@@ -79,7 +80,7 @@ def export(
     require_packages()
     for name in targets:
         get_target(name)
-    config = replace(GRID, bits=bits, overrides=_overrides(layer_bits or ()), scale=scale)
+    config = replace(GRID, bits=bits, overrides=bits_per_layer(layer_bits or ()), scale=scale)
     how = Compression(config, qat, weights=prune, channels=prune_channels)
     deployed = deploy(load_checkpoint(model), data, how, say, max_bytes)
     save_bundle(deployed.network, output, graph=deployed.graph, targets=targets)
@@ -124,17 +125,6 @@ def evaluate(
         print(f"fitted on {', '.join(known)}: figures on these records say nothing about new patients")
     if json_ is not None:
         write_text(json_, json.dumps({"model": what, "fitted_records": known, **evaluation.to_json()}, indent=1))
-
-
-def _overrides(texts: Sequence[str]) -> dict[str, int]:
-    """``LAYER=BITS`` texts as layer → bits."""
-    found = {}
-    for text in texts:
-        layer, sign, bits = text.rpartition("=")
-        if not (sign and layer and bits.isdecimal()):
-            raise CortexCoreError(f"--layer-bits {text} is not LAYER=BITS, e.g. --layer-bits conv1=8")
-        found[layer] = int(bits)
-    return found
 
 
 def _classifier(model: Path, target: str | None) -> tuple[FrontEndConfig, Classify, str, Sequence[str]]:

@@ -74,7 +74,7 @@ def quantize(
 
     figures = None if report is None else report.with_suffix(".json")
     _check_places(graph, output, *(page for page in (report, figures) if page is not None))
-    config = QuantizationConfig(bits=bits, overrides=_layer_bits(layer_bits or ()), scale=scale)
+    config = QuantizationConfig(bits=bits, overrides=bits_per_layer(layer_bits or ()), scale=scale)
     widths = () if sweep is None else _widths(sweep)
     if sweep is not None:
         check_widths(widths)
@@ -109,7 +109,7 @@ def _check_places(graph: Path, output: Path, *pages: Path) -> None:
         )
 
 
-def _layer_bits(options: Sequence[str]) -> dict[str, int]:
+def bits_per_layer(options: Sequence[str]) -> dict[str, int]:
     """``["readout=4"]`` as {"readout": 4}."""
     found: dict[str, int] = {}
     for option in options:

@@ -25,6 +25,8 @@ from cortexcore.export.nodes import (
     Linear,
     Output,
 )
+from cortexcore.export.passes.as_graph import as_graph
+from cortexcore.export.passes.populations import normal_form
 from cortexcore.export.prune import prune_neurons, prune_weights
 from cortexcore.export.quantize import QuantizationConfig, quantize
 
@@ -222,3 +224,39 @@ def test_kernels_whose_neurons_differ_within_a_channel_are_refused():
     nodes = {**graph.nodes, "lif1": lif((8, 10), tau=RNG.uniform(4e-3, 9e-3, (8, 10)))}
     with pytest.raises(GraphError, match="'conv1' is a matrix into neurons of shape"):
         prune_neurons(Graph(nodes, graph.edges, DT, "euler"), 0.5)
+
+
+def padded_pool_graph(neuron):
+    """A bias that a padded pool makes smaller at the rim."""
+    return chain(
+        ("x", Input((1, 6, 6))),
+        ("conv", Conv2d(RNG.normal(size=(2, 1, 1, 1)), np.array([0.3, -0.2]), (6, 6))),
+        ("pool", AvgPool2d((2, 2), (2, 2), (1, 1))),
+        ("neuron", neuron),
+        ("flatten", Flatten((2, 4, 4))),
+        ("fc", Linear(RNG.normal(size=(2, 32)))),
+        ("li", li((2,))),
+        ("y", Output((2,))),
+    )
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_a_normal_form_written_out_is_the_same_network(kind):
+    graph = GRAPHS[kind]()
+    written = as_graph(normal_form(graph), graph)
+    x = inputs_of(graph)
+    before, after = reference.run(graph, x), reference.run(written, x)
+    for name, spikes in before.spikes.items():
+        assert spikes.any() and np.array_equal(spikes, after.spikes[name])
+    np.testing.assert_allclose(before.outputs["y"], after.outputs["y"], rtol=1e-11, atol=1e-11)
+
+
+def test_biases_that_differ_within_a_channel_move_into_the_leak_or_are_refused():
+    graph = padded_pool_graph(lif((2, 4, 4)))
+    written = as_graph(normal_form(graph), graph)
+    assert written.nodes["neuron"].v_leak.shape == (2, 4, 4)
+    x = inputs_of(graph)
+    assert np.array_equal(reference.run(graph, x).spikes["neuron"], reference.run(written, x).spikes["neuron"])
+    graph = padded_pool_graph(IF((2, 4, 4), np.array(1 / DT), np.array(1.0), "zero"))
+    with pytest.raises(GraphError, match="bias of 'neuron' differs within a channel"):
+        as_graph(normal_form(graph), graph)

@@ -125,7 +125,7 @@ def test_export_command_fine_tunes_and_its_bundle_says_so(small, data_dir, tmp_p
 
 def test_export_command_refuses_what_it_cannot_do(small, tmp_path, monkeypatch):
     out = tmp_path / "bundle"
-    with pytest.raises(CortexCoreError, match="--layer-bits readout is not LAYER=BITS"):
+    with pytest.raises(CortexCoreError, match="--layer-bits is 'readout', write it as LAYER=BITS"):
         export(small, out, None, layer_bits=["readout"])
     with pytest.raises(CortexCoreError, match="share to prune is 1"):
         export(small, out, None, prune=1.5)
