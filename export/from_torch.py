@@ -123,7 +123,7 @@ def _refuse_scripts(model: torch.nn.Module) -> None:
     scripts = [path or "the model" for path, each in model.named_modules() if isinstance(each, torch.jit.ScriptModule)]
     if scripts:
         raise GraphError(
-            f"{', '.join(scripts)}: compiled by torch.jit, and cannot be followed (give the modules they were made from)"
+            f"{', '.join(scripts)}: compiled by torch.jit, cannot be followed (give the modules as they were before)"
         )
 
 
