@@ -44,7 +44,9 @@ def write_nir(graph: Graph, path: Path | str) -> None:
     """Write ``graph`` to ``path``, whole or not at all.
 
     Scalar parameters are written as one value per neuron, as NIR wants them; a grouped convolution, and one with
-    an oblong kernel, as an equal one that NIR's type check follows (:mod:`cortexcore.export.nir_io.forms`).
+    an oblong kernel, as an equal one that NIR's type check follows (:mod:`cortexcore.export.nir_io.forms`). What
+    ``nir.read`` opens with ``type_check=False`` alone is an oblong kernel that has no such form, and a subgraph with
+    a node that feeds nothing, which nir takes for a second output.
 
     Raises:
         DataError: the file cannot be written.
@@ -115,7 +117,7 @@ def _network(
         else _nir_node(node, shapes.get(prefix + name, ()))
         for name, node in nodes.items()
     }
-    return nir.NIRGraph(written, list(edges), metadata={}, type_check=False)
+    return nir.NIRGraph(written, [(str(a), str(b)) for a, b in edges], metadata={}, type_check=False)
 
 
 def _nir_node(node: Node, sent: Shape) -> Any:

@@ -163,6 +163,70 @@ def test_a_float_graph_comes_back_whole(make: Any, tmp_path: Path) -> None:
     assert all(np.array_equal(before.spikes[n], after.spikes[n]) and before.spikes[n].any() for n in before.spikes)
 
 
+def random_graph(seed: int) -> Graph:
+    """Branches, sums, loops through neurons and subgraphs, of nodes that all send three numbers."""
+    rng = np.random.default_rng(seed)
+
+    def some(low: float, high: float) -> np.ndarray:
+        return rng.uniform(low, high, 3) if rng.random() < 0.5 else np.array(rng.uniform(low, high))
+
+    def reset() -> dict[str, Any]:
+        kind = rng.choice(["zero", "subtract", "none"])
+        return {"reset": str(kind), "reset_delay": bool(rng.random() < 0.5)} | (
+            {"v_reset": some(-1, 0)} if kind == "zero" else {}
+        )
+
+    def neuron() -> Node:
+        tau, r, leak = some(2e-3, 9e-3), some(0.5, 2), some(-0.1, 0.1)
+        made: list[Node] = [
+            LIF((3,), tau, r, leak, some(0.1, 0.5), **reset()),
+            CubaLIF((3,), some(2e-3, 9e-3), tau, r, leak, some(0.1, 0.5), some(1, 2), **reset()),
+            IF((3,), some(100, 900), some(0.1, 0.5), **reset()),
+            LI((3,), tau, r, leak),
+            CubaLI((3,), some(2e-3, 9e-3), tau, r, leak, some(1, 2)),
+            I((3,), r),
+            Threshold((3,), some(-1, 1)),
+        ]
+        return made[rng.integers(len(made))]
+
+    def layer() -> Node:
+        weight = rng.normal(size=(3, 3))
+        delay = np.array(3e-3) if rng.random() < 0.5 else rng.integers(0, 4, 3) * 1e-3
+        made: list[Node] = [Linear(weight), Affine(weight, rng.normal(size=3)), Scale(some(0.5, 2)), Delay(delay)]
+        return made[rng.integers(len(made))]
+
+    def network(depth: int) -> tuple[dict[str, Node], tuple[tuple[str, str], ...]]:
+        ids = iter(rng.permutation(100).astype(str))
+        names = [next(ids) for _ in range(rng.integers(4, 9))]
+        nodes: dict[str, Node] = {names[0]: Input((3,))}
+        edges: set[tuple[str, str]] = set()
+        for i, name in enumerate(names[1:], 1):
+            for source in rng.choice(names[:i], min(i, int(rng.integers(1, 4))), replace=False):
+                edges.add((str(source), name))
+            nested = depth < 2 and rng.random() < 0.3
+            nodes[name] = Subgraph(*network(depth + 1)) if nested else neuron() if rng.random() < 0.6 else layer()
+            if isinstance(nodes[name], LIF | CubaLIF | IF) and rng.random() < 0.5:
+                back_ = next(ids)
+                nodes[back_] = layer()
+                edges |= {(name, back_), (back_, name)}
+        nodes["y"] = Output((3,))
+        edges |= {(name, "y") for name in nodes if name != "y" and not any(a == name for a, _ in edges)}
+        return nodes, tuple(edges)
+
+    nodes, edges = network(0)
+    return Graph(nodes, edges, 1e-3, "euler" if rng.random() < 0.5 else "exponential", {"seed": seed})
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_topologies_come_back_whole_and_open_in_plain_nir(seed: int, tmp_path: Path) -> None:
+    graph = random_graph(seed)
+    again = back(graph, tmp_path / "g.nir")
+    same(graph, again, "graph")
+    nir.read(tmp_path / "g.nir")
+    x = {name: np.random.default_rng(seed).normal(size=(20, 2, 3)) for name in graph.inputs}
+    np.testing.assert_array_equal(reference.run(graph, x).outputs["y"], reference.run(again, x).outputs["y"])
+
+
 def test_a_file_of_the_first_release_reads_the_same() -> None:
     same(first_graph(), read_nir(FIRST), str(FIRST))
 
