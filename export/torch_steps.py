@@ -55,6 +55,7 @@ class Fold:
         paths = dict.fromkeys(call.place for call in self.reached if call.kind == "neuron")
         self.calls = {path: calls[path] for path in paths}
         self.steps = max([len(c) for c in self.calls.values()] + [len(each.steps) for each in outputs] + [1])
+        self._compared: dict[tuple[Call, Call, int], bool] = {}
         self.nodes_of: dict[str, tuple[Node, Node | None]] = {}
 
     def graph(self, metadata: Mapping[str, Any]) -> Graph | None:
@@ -150,20 +151,21 @@ class Fold:
 
     def _odd_lag(self, signal: Signal | None, step: int) -> str:
         """What is wrong with the lags or the zeros of the last step's wiring; empty where nothing is."""
-        if signal is None:
-            return ""
-        if signal.rest:
-            return (
-                "adds zeros at every recorded step: either what it waits for comes later (run more steps on the "
-                "sample) or nothing does (leave them out)"
-            )
-        for call, _ in signal.terms:
-            if call.kind == "layer":
-                problem = self._odd_lag(call.reads, step)
-                if problem:
-                    return problem
-            elif call.time is not None and call.time > step:
-                return f"reads '{call.place}' before its step"
+        stack = [signal]
+        seen: set[Call] = set()
+        while stack:
+            each = stack.pop()
+            if each is not None and each.rest:
+                return (
+                    "adds zeros at every recorded step: either what it waits for comes later (run more steps on the "
+                    "sample) or nothing does (leave them out)"
+                )
+            calls = {call for call, _ in each.terms} - seen if each is not None else set()
+            seen |= calls
+            future = [call.place for call in calls if call.kind != "layer" and (call.time or 0) > step]
+            if future:
+                return f"reads '{future[0]}' before its step"
+            stack += [call.reads for call in calls if call.kind == "layer"]
         return ""
 
     def _alike(self, early: Signal | None, final: Signal | None, step: int, last: int) -> bool:
@@ -185,7 +187,11 @@ class Fold:
             if early.time is None or final.time is None:
                 return early.time == final.time
             return early.time - step == final.time - last
-        return _equal(early.node, final.node) and self._alike(early.reads, final.reads, step, last)
+        pair = (early, final, step)
+        if pair not in self._compared:
+            alike = _equal(early.node, final.node) and self._alike(early.reads, final.reads, step, last)
+            self._compared[pair] = alike
+        return self._compared[pair]
 
     def _built(self, metadata: Mapping[str, Any], late: Mapping[tuple[str, str], bool] | None) -> Graph | None:
         """The last step's graph: delays stand where a source is late and no loop makes it so; none without ``late``."""
@@ -213,6 +219,8 @@ class _Build:
         self.order: dict[str, int] = {}
         self.edges: list[tuple[str, str]] = []
         self.names: dict[Key, str] = {}
+        self._keys: dict[tuple[Call, str], Key] = {}
+        self._numbers: dict[Key, int] = {}
         self.contents: list[Node] = []
         self.problems: list[str] = []
         self.reserved = {call.name for call in fold.reached if not call.numbered} | {each.name for each in fold.outputs}
@@ -286,8 +294,12 @@ class _Build:
         """What a call computes: its place, its node and its sources."""
         if call.kind != "layer":
             return (call.name, self._lag(call, consumer))
-        reads = call.reads.terms if call.reads is not None else ()
-        return (call.place, self._content(call.node), frozenset(self._key(each, consumer) for each, _ in reads))
+        if (call, consumer) not in self._keys:
+            reads = call.reads.terms if call.reads is not None else ()
+            sources = [self._key(each, consumer) for each, _ in reads]
+            numbers = frozenset(self._numbers.setdefault(key, len(self._numbers)) for key in sources)
+            self._keys[call, consumer] = (call.place, self._content(call.node), numbers)
+        return self._keys[call, consumer]
 
     def _content(self, node: Node | None) -> int:
         """A number that equal nodes share."""
