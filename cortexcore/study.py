@@ -161,7 +161,7 @@ def _reports(wish: Wish, networks: Sequence[IntegerNetwork], progress: Progress)
     """Judged on the data there is, else from the networks alone."""
     evidence = _evidence(wish)
     if evidence is None:
-        words = "nothing was judged: without data a report tells grids and bounds alone, no agreement and no accuracy"
+        words = "Nothing was judged: without data a report tells grids and bounds alone, no agreement and no accuracy."
         return tuple(replace(static_report(n, wish.graph), warnings=(words,)) for n in networks)
     total, told = next(iter(evidence.inputs.values())).shape[1], 0
 

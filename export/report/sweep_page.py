@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from cortexcore.export.report import plots
 from cortexcore.export.report.html import (
@@ -122,23 +123,29 @@ def _table(sweep: Sweep) -> Section:
         floats |= {"bits": "float32", "bytes": sweep.bytes_float}
         floats |= {"accuracy %": hundredths(sweep.accuracy_float), "macro-F1 %": hundredths(sweep.macro_f1_float)}
         rows.insert(0, floats)
-    fixed = _fixed(sweep)
-    note = (
-        "SQNR: all weights together, each layer by the mean over its weights of noise over signal. Equal spikes: of "
-        "all (step, inference, neuron); silent in both counts as equal. Every row is calibrated on the same data."
-    )
-    return Section("Over the bit widths", table(rows), note + fixed)
+    note = "SQNR: all weights together, each layer by the mean over its weights of noise over signal."
+    if judged:
+        note += (
+            " Equal spikes: of all (step, inference, neuron); silent in both counts as equal. Every row is calibrated "
+            "on the same data."
+        )
+    return Section("Over the bit widths", table(rows), note + _own_bits(sweep))
 
 
-def _fixed(sweep: Sweep) -> str:
-    """Layers whose bits no width changes."""
+def _own_bits(sweep: Sweep) -> str:
+    """The bits of layers that no width gives."""
     swept = [p for p in sweep.points if p.bits is not None]
     fixed = {
         name: bits
         for name, bits in (swept[0].layer_bits.items() if swept else ())
         if any(p.layer_bits.get(name) != p.bits for p in swept)
     }
-    return f" With bits of their own: {', '.join(f'{n} {b}' for n, b in fixed.items())}." if fixed else ""
+    said = f" With bits of their own: {_bits(fixed)}." if fixed else ""
+    return said + "".join(f" “{p.name}”: {_bits(p.layer_bits)}." for p in sweep.points if p.bits is None)
+
+
+def _bits(layers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {bits}" for name, bits in layers.items())
 
 
 def _layers(sweep: Sweep) -> Section:
@@ -154,12 +161,10 @@ def _layers(sweep: Sweep) -> Section:
         "equal spikes (%)",
         shares=True,
     )
-    return Section(
-        "Layer by layer over the bit widths",
-        body,
-        "Above where errors enter: each layer's weights. Below where they show: the spikes of each population, which "
-        "carry the errors of all layers before it.",
-    )
+    note = "Where errors enter: each layer's weights."
+    if spiking:
+        note = f"Above w{note[1:]} Below where they show: each population's spikes, which carry all errors before them."
+    return Section("Layer by layer over the bit widths", body, note)
 
 
 def _labelled(sweep: Sweep) -> bool:

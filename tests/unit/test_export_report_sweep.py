@@ -150,6 +150,7 @@ def test_the_network_that_was_asked_for_is_a_point_of_its_own() -> None:
     assert report.sweep is not None
     assert [(p.name, p.bits) for p in report.sweep.points] == [("8 bits", 8), ("4 bits", 4), ("chosen", None)]
     assert report.sweep.points[2].layer_bits == {"fc": 6, "out": 3}
+    assert "“chosen”: fc 6, out 3." in report.to_html()
     _, among = quantized(replace(wish, config=QuantizationConfig(8)), (8, 4))
     assert among.sweep is not None and [p.name for p in among.sweep.points] == ["8 bits", "4 bits"]
     assert among.bytes_after == among.sweep.points[0].bytes
