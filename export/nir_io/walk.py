@@ -61,6 +61,7 @@ class Walker:
     def dataset(self, item: Any, key: str) -> dict[str, Any]:
         """{"text": …}, {"texts": […], "shape": …}, {"array": dtype, "shape": …} or {} for an empty one."""
         import h5py
+        import numpy as np
 
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             raise Refused(f"keeps '{key}' outside the file, which is not read; store it inside")
@@ -72,7 +73,7 @@ class Walker:
             return self.texts(item, key)
         if item.dtype.kind not in "biuf" or item.dtype.itemsize > KEPT_BYTES or item.dtype.names:
             raise Refused(f"keeps '{key}' as {item.dtype}, it must be a text or plain numbers")
-        self.sink.write(item[()].tobytes())
+        self.sink.write(np.ascontiguousarray(item[()]).data)
         return {"array": item.dtype.str, "shape": list(item.shape)}
 
     def texts(self, item: Any, key: str) -> dict[str, Any]:
