@@ -1,5 +1,6 @@
 """The shipped beat classifier is what its card says."""
 
+import itertools
 import json
 from importlib import resources
 from pathlib import Path
@@ -95,3 +96,39 @@ def test_it_reaches_its_figures_on_the_held_out_records(checkpoint, data_dir):
             rate = getattr(record, kind)
             # the front end is integer and exact; float sums on another processor may tip a beat or two at a threshold
             assert abs(rate.tp - wanted[kind]["tp"]) <= 2 and abs(rate.fp - wanted[kind]["fp"]) <= 2
+
+
+def test_what_quantization_costs_stands_in_its_file_and_on_the_card(card):
+    said = figures("quantization.json")
+    assert [tuple(fold) for fold in said["records"]] == list(DS1_FOLDS)
+    assert (
+        f"accuracy {percent(said['float']['accuracy'])} % and macro-F1 {percent(said['float']['macro_f1'])} %" in card
+    )
+    for name, variant in said["integer"].items():
+        for figure in ("accuracy", "macro_f1"):
+            lost = 100 * (said["float"][figure] - variant[figure])
+            assert variant[f"{figure}_lost_points"] == pytest.approx(lost, abs=1e-3)
+        f1 = [f1_of(variant["confusion"], index) for index in range(len(variant["classes"]))]
+        assert flat(variant) == [sum(cells) for cells in zip(*map(flat, variant["folds"]), strict=True)]
+        assert sum(f1) / len(f1) == pytest.approx(variant["macro_f1"], abs=1e-6)
+        changes = [f"{-variant[f'{figure}_lost_points']:+.2f}".replace("-", "−") for figure in ("accuracy", "macro_f1")]
+        assert row(card, name) == [percent(variant["decisions_equal"]), *changes, *(f"{100 * each:.1f}" for each in f1)]
+
+
+def test_few_bits_lose_no_more_than_promised():
+    """Both figures, over all of DS1, each beat decided by a network that never saw its patient."""
+    integer = figures("quantization.json")["integer"]
+    assert integer["8 bits"]["settings"]["epochs"] == 0 and integer["8 bits"]["settings"]["config"]["bits"] == 8
+    assert max(integer["8 bits"][f"{figure}_lost_points"] for figure in ("accuracy", "macro_f1")) <= 0.3
+    tuned = integer["4 bits, fine-tuned"]
+    assert tuned["settings"]["epochs"] > 0 and tuned["settings"]["config"]["bits"] == 4
+    assert max(tuned[f"{figure}_lost_points"] for figure in ("accuracy", "macro_f1")) <= 1
+
+
+def flat(said):
+    return list(itertools.chain.from_iterable(said["confusion"]))
+
+
+def f1_of(confusion, index):
+    hits = confusion[index][index]
+    return 2 * hits / (sum(confusion[index]) + sum(cells[index] for cells in confusion))
