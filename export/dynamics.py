@@ -102,7 +102,9 @@ def _settled(factor: Float) -> Float:
 
     Networks are trained in float32, and a gain that is one bit above 1 fires where a weight equals the threshold.
     """
-    near = np.asarray(factor, dtype=np.float32).astype(np.float64)
+    with np.errstate(over="ignore"):
+        near = np.asarray(factor).astype(np.float32).astype(np.float64)
+    near = np.where(np.isfinite(near), near, factor)
     return np.where(np.abs(factor - near) <= ROUNDING * np.maximum(1.0, np.abs(near)), near, factor)
 
 
