@@ -116,8 +116,9 @@ def delay_steps(node: Delay, dt_s: float) -> NDArray[np.int64]:
     """
     steps = node.delay / dt_s
     whole = np.round(steps)
-    if np.any(whole < 0) or np.any(np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole)):
-        worst = float(np.ravel(node.delay)[np.argmax(np.abs(steps - whole))])
+    bad = (whole < 0) | (np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole))
+    if bad.any():
+        worst = float(node.delay[bad].flat[0])
         raise GraphError(
             f"a delay of {worst:g} s, {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
         )

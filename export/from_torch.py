@@ -1,6 +1,7 @@
 """A PyTorch spiking network as a graph.
 
-The model runs once on a sample, in evaluation, and every tensor is followed (:mod:`cortexcore.export.torch_recorder`).
+The model runs once on a sample, in evaluation, and every tensor is followed
+(:mod:`cortexcore.export.torch_import.recorder`).
 Two forms of ``forward`` are understood, and what lies between them:
 
 * *One time step*, the neurons keeping their own state (``init_hidden=True``), or handing it through: a state that
@@ -44,7 +45,7 @@ from cortexcore.export.graph import Graph
 if TYPE_CHECKING:
     import torch
 
-    from cortexcore.export.torch_modules import Modules
+    from cortexcore.export.torch_import.modules import Modules
 
 
 def from_torch(
@@ -74,14 +75,14 @@ def from_torch(
         TargetUnavailable: torch or snntorch is not installed.
     """
     try:
-        from cortexcore.export.torch_modules import Modules
-        from cortexcore.export.torch_rest import at_rest
-        from cortexcore.export.torch_returned import wanted_outputs
-        from cortexcore.export.torch_steps import Fold
+        from cortexcore.export.torch_import.modules import Modules
+        from cortexcore.export.torch_import.rest import at_rest
+        from cortexcore.export.torch_import.returned import wanted_outputs
+        from cortexcore.export.torch_import.steps import Fold
     except ImportError as error:
         raise missing_package(error.name or "torch", "train", "exporting a PyTorch network") from error
-    from cortexcore.export.torch_ranges import unproven
-    from cortexcore.export.torch_values import Argument
+    from cortexcore.export.torch_import.ranges import unproven
+    from cortexcore.export.torch_import.values import Argument
 
     if not (math.isfinite(dt_s) and dt_s > 0):
         raise GraphError(f"dt_s is {dt_s}, it must be a positive number of seconds")

@@ -10,8 +10,8 @@ import numpy as np
 
 from cortexcore.export.nodes import Flatten, Node, Scale
 from cortexcore.export.shapes import Shape
-from cortexcore.export.torch_layers import array, average, convolution, linear
-from cortexcore.export.torch_values import Argument, Constant, Record, Refusal, Signal, State, Value
+from cortexcore.export.torch_import.layers import array, average, convolution, linear
+from cortexcore.export.torch_import.values import Argument, Constant, Record, Refusal, Signal, State, Value
 
 QUESTIONS = frozenset(
     """

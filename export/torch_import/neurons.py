@@ -22,8 +22,8 @@ import numpy as np
 from cortexcore.export.dynamics import decay
 from cortexcore.export.nodes import IF, LI, LIF, CubaLI, CubaLIF, Float, I, Node, Reset, Scale
 from cortexcore.export.shapes import Shape
-from cortexcore.export.torch_layers import array, convolution, linear
-from cortexcore.export.torch_values import Refusal, a
+from cortexcore.export.torch_import.layers import array, convolution, linear
+from cortexcore.export.torch_import.values import Refusal, a
 
 MECHANISMS: dict[str, Reset] = {"_base_sub": "subtract", "_base_zero": "zero", "_base_int": "none"}
 STATES = {

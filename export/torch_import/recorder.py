@@ -16,9 +16,20 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from cortexcore.export.nodes import Node
 from cortexcore.export.shapes import Shape
-from cortexcore.export.torch_functions import BY_SHAPE, QUESTIONS, Application, apply
-from cortexcore.export.torch_leaves import constants_of, plain_name, tensors_in
-from cortexcore.export.torch_values import Argument, Call, Constant, Kind, Record, Refusal, Signal, State, Value, a
+from cortexcore.export.torch_import.functions import BY_SHAPE, QUESTIONS, Application, apply
+from cortexcore.export.torch_import.leaves import constants_of, plain_name, tensors_in
+from cortexcore.export.torch_import.values import (
+    Argument,
+    Call,
+    Constant,
+    Kind,
+    Record,
+    Refusal,
+    Signal,
+    State,
+    Value,
+    a,
+)
 
 
 class Recorder(TorchFunctionMode):

@@ -12,11 +12,11 @@ import torch
 from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Affine, Conv1d, Conv2d, Linear, Node, Scale
 from cortexcore.export.shapes import Shape, sent_shape
-from cortexcore.export.torch_layers import array, batch_norm, channelwise, fold_after, layer, removed_layers
-from cortexcore.export.torch_leaves import is_leaf, is_neuron, tensors_in
-from cortexcore.export.torch_neurons import STATES, check, neuron
-from cortexcore.export.torch_recorder import Recorder
-from cortexcore.export.torch_values import Argument, Call, Constant, Refusal, Signal, State, Value, a
+from cortexcore.export.torch_import.layers import array, batch_norm, channelwise, fold_after, layer, removed_layers
+from cortexcore.export.torch_import.leaves import is_leaf, is_neuron, tensors_in
+from cortexcore.export.torch_import.neurons import STATES, check, neuron
+from cortexcore.export.torch_import.recorder import Recorder
+from cortexcore.export.torch_import.values import Argument, Call, Constant, Refusal, Signal, State, Value, a
 
 
 class Modules:

@@ -24,7 +24,7 @@ from cortexcore.export.nodes import (
     SumPool2d,
 )
 from cortexcore.export.shapes import Shape
-from cortexcore.export.torch_values import Refusal, a
+from cortexcore.export.torch_import.values import Refusal, a
 
 if TYPE_CHECKING:
     import torch

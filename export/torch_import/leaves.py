@@ -8,7 +8,7 @@ from typing import Any
 import snntorch
 import torch
 
-from cortexcore.export.torch_layers import known_layers, removed_layers
+from cortexcore.export.torch_import.layers import known_layers, removed_layers
 
 
 def is_neuron(module: torch.nn.Module) -> bool:

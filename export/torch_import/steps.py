@@ -16,8 +16,8 @@ import numpy as np
 from cortexcore.export.flow import neuron_order
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import IF, LIF, Affine, Conv1d, Conv2d, CubaLIF, Delay, Input, Node, Output
-from cortexcore.export.torch_neurons import neuron
-from cortexcore.export.torch_values import Call, Port, Refusal, Signal
+from cortexcore.export.torch_import.neurons import neuron
+from cortexcore.export.torch_import.values import Call, Port, Refusal, Signal
 
 Term = tuple[Call, Port]
 Key = tuple[Any, ...]

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from cortexcore.errors import GraphError
-from cortexcore.export.torch_modules import Modules
-from cortexcore.export.torch_recorder import Recorder
-from cortexcore.export.torch_steps import Wanted
-from cortexcore.export.torch_values import Constant, Record, Refusal, Signal, State, Value
+from cortexcore.export.torch_import.modules import Modules
+from cortexcore.export.torch_import.recorder import Recorder
+from cortexcore.export.torch_import.steps import Wanted
+from cortexcore.export.torch_import.values import Constant, Record, Refusal, Signal, State, Value
 
 
 @dataclass(frozen=True, eq=False)
