@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cortexcore.export.quantize import quantize
 from cortexcore.opening import SHIPPED
 from cortexcore.runtime.bundle import load_bundle
 from cortexcore.sources import beat_inputs, recording_source
 from cortexcore.targets.compare import compare
 from cortexcore.targets.saved import network_sha256
 from cortexcore.train.checkpoint import load_checkpoint
-from cortexcore.train.deploy import graph_of
+from cortexcore.train.deploy import deploy
 
 
 def test_no_spike_differs_on_real_beats(data_dir: Path) -> None:
@@ -26,9 +25,9 @@ def test_no_spike_differs_on_real_beats(data_dir: Path) -> None:
     assert comparison.equal, comparison.to_text()
 
 
-def test_the_bundle_is_the_checkpoint_quantized() -> None:
+def test_the_bundle_is_the_checkpoint_deployed(data_dir: Path) -> None:
     checkpoint = load_checkpoint(SHIPPED / "model.safetensors")
     bundle = load_bundle(SHIPPED / "bundle")
-    assert network_sha256(quantize(graph_of(checkpoint))) == network_sha256(bundle.network)
+    assert network_sha256(deploy(checkpoint, data_dir).network) == network_sha256(bundle.network)
     assert bundle.front_end == checkpoint.front_end
     assert (bundle.classes, bundle.steps) == (checkpoint.classes, checkpoint.steps)
