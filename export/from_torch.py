@@ -86,10 +86,13 @@ def from_torch(
 
     if not (math.isfinite(dt_s) and dt_s > 0):
         raise GraphError(f"dt_s is {dt_s}, it must be a positive number of seconds")
-    _refuse_scripts(model)
+    _refuse_wrappers(model)
     samples = _samples(model, sample_inputs)
     with at_rest(model) as random:
-        modules = Modules(model)
+        try:
+            modules = Modules(model)
+        except GraphError as error:
+            raise GraphError(f"{type(model).__name__} cannot be exported: {error}") from error
         recorder = modules.recorder
         tensors = {name: _tensor(model, value) for name, value in samples.items()}
         for name, tensor in tensors.items():
@@ -117,15 +120,25 @@ def from_torch(
     return graph
 
 
-def _refuse_scripts(model: torch.nn.Module) -> None:
-    """Compiled modules run outside of Python, where nothing can be followed."""
+def _refuse_wrappers(model: torch.nn.Module) -> None:
+    """Compiled and distributed modules run outside of Python or in other threads, where nothing can be followed."""
     import torch
 
-    scripts = [path or "the model" for path, each in model.named_modules() if isinstance(each, torch.jit.ScriptModule)]
-    if scripts:
-        raise GraphError(
-            f"{', '.join(scripts)}: compiled by torch.jit, cannot be followed (give the modules as they were before)"
-        )
+    spread = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+    problems = []
+    for path, each in model.named_modules():
+        if isinstance(each, torch.jit.ScriptModule):
+            problems.append(
+                f"{path or 'the model'}: compiled by torch.jit, cannot be followed (give it as it was before)"
+            )
+        elif isinstance(each, spread):
+            problems.append(f"{path or 'the model'}: a {type(each).__name__} (give the module in it, its .module)")
+        elif hasattr(each, "_orig_mod") or getattr(each, "_compiled_call_impl", None) is not None:
+            problems.append(
+                f"{path or 'the model'}: compiled by torch.compile (give it as it was before, its _orig_mod)"
+            )
+    if problems:
+        raise GraphError(f"{type(model).__name__} cannot be exported: {'; '.join(problems)}")
 
 
 def _run(model: torch.nn.Module, modules: Modules, tensors: Mapping[str, Any]) -> Any:

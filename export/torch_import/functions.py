@@ -87,7 +87,7 @@ def apply(recorder: Follower, call: Application) -> Any:
         return _same(call, first)
     if isinstance(first, Argument) and call.name in _ON_ARGUMENTS:
         return _ON_ARGUMENTS[call.name](recorder, call, first)
-    if call.name in ("stack", "vstack"):
+    if call.name == "stack":
         return _stack(recorder, call)
     if isinstance(first, Record):
         return _on_record(call, first)
@@ -238,24 +238,24 @@ def _layer(recorder: Follower, call: Application) -> Signal:
 
 def _stack(recorder: Follower, call: Application) -> Record:
     """``torch.stack`` of what was collected step by step."""
-    tensors = call.given(0, "tensors")
+    tensors, axis = call.given(0, "tensors"), int(call.given(1, "dim", 0))
     steps: list[Signal | State] = []
     for tensor in tensors:
         followed = recorder.value(tensor)
         steps.append(followed if isinstance(followed, State) else recorder.signal(tensor))
-    return Record(tuple(steps))
+    return Record(tuple(steps), axis % call.result.ndim)
 
 
 def _on_record(call: Application, record: Record) -> Any:
     index = call.given(1, "dim")
-    if call.name == "getitem" and isinstance(call.args[1], int):
+    if call.name == "getitem" and isinstance(call.args[1], int) and record.axis == 0:
         return record.steps[call.args[1]]
-    if call.name in ("transpose", "swapaxes", "swapdims") and {call.args[1], call.args[2]} == {0, 1}:
-        return record
-    if call.name == "permute":
+    if call.name in ("transpose", "swapaxes", "swapdims") and {*call.args[1:3]} == {0, 1} and record.axis in (0, 1):
+        return Record(record.steps, 1 - record.axis)
+    if call.name == "permute" and record.axis in (0, 1):
         order = tuple(index) if isinstance(index, tuple | list) else tuple(call.args[1:])
         if sorted(order[:2]) == [0, 1] and order[2:] == tuple(range(2, len(order))):
-            return record
+            return Record(record.steps, order.index(record.axis))
     raise Refusal(
         "works on what was recorded over the steps (return torch.stack(...) as it is and do that outside the model)"
     )
@@ -267,7 +267,7 @@ def _select(recorder: Follower, call: Application, argument: Argument) -> Any:
         axis, index = int(call.given(1, "dim")), call.given(2, "index")
     else:
         axis, index = _position(call.args[1], len(argument.axes))
-    return _one(recorder, argument, axis, int(index), call.result)
+    return _one(recorder, argument, axis, int(index) % call.args[0].shape[axis], call.result)
 
 
 def _one(recorder: Follower, argument: Argument, axis: int, index: int, result: Any) -> Signal:

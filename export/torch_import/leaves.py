@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import snntorch
@@ -54,6 +54,15 @@ def tensors_in(tree: Any) -> Iterator[torch.Tensor]:
     elif isinstance(tree, tuple | list):
         for each in tree:
             yield from tensors_in(each)
+
+
+def narrowed(given: Iterable[torch.Tensor], result: Iterable[torch.Tensor]) -> str:
+    """What is wrong with a result of fewer bits than all that it was made from; empty where nothing is."""
+    bits = [torch.finfo(each.dtype).bits for each in given if each.is_floating_point()]
+    for each in result:
+        if each.is_floating_point() and bits and torch.finfo(each.dtype).bits < min(bits):
+            return f"rounds its result to {each.dtype} (run without torch.autocast)"
+    return ""
 
 
 def constants_of(model: torch.nn.Module) -> Iterator[torch.Tensor]:

@@ -12,8 +12,16 @@ import torch
 from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Affine, Conv1d, Conv2d, Linear, Node, Scale
 from cortexcore.export.shapes import Shape, sent_shape
-from cortexcore.export.torch_import.layers import array, batch_norm, channelwise, fold_after, layer, removed_layers
-from cortexcore.export.torch_import.leaves import is_leaf, is_neuron, tensors_in
+from cortexcore.export.torch_import.layers import (
+    array,
+    batch_norm,
+    channelwise,
+    fold_after,
+    known_layers,
+    layer,
+    removed_layers,
+)
+from cortexcore.export.torch_import.leaves import is_leaf, is_neuron, narrowed, tensors_in
 from cortexcore.export.torch_import.neurons import STATES, check, neuron
 from cortexcore.export.torch_import.recorder import Recorder
 from cortexcore.export.torch_import.values import Argument, Call, Constant, Refusal, Signal, State, Value, a
@@ -37,7 +45,8 @@ class Modules:
     @contextlib.contextmanager
     def following(self) -> Iterator[None]:
         """Stand in for the ``forward`` of every leaf while the context lasts."""
-        leaves = [(path, module) for path, module in self.recorder.model.named_modules() if is_leaf(module)]
+        modules = self.recorder.model.named_modules()
+        leaves = [(path or type(module).__name__.lower(), module) for path, module in modules if is_leaf(module)]
         originals = [(module, module.__dict__.get("forward")) for _, module in leaves]
         try:
             for path, module in leaves:
@@ -67,6 +76,8 @@ class Modules:
                 given, passed = self._layer(path, module, args, kwargs)
                 result = self._run(path, module, given, forward, args, kwargs)
                 if given is not None:
+                    if rounded := narrowed(tensors_in((args, kwargs)), tensors_in(result)):
+                        given.problems.append(rounded)
                     self._bind_layer(given, result)
                 elif isinstance(result, torch.Tensor):
                     self.recorder.bind(result, passed)
@@ -111,8 +122,12 @@ class Modules:
             if faults:
                 raise Refusal(faults[0])
             if len(given) != 1:
-                layer(module, ())
-                raise Refusal(f"is called with {len(given)} tensors (pass one signal)")
+                if not isinstance(module, tuple(known_layers())):
+                    layer(module, ())
+                raise Refusal(
+                    f"is called with {len(given)} tensors (pass one signal; a neuron returns its spikes alone with "
+                    "init_hidden=True)"
+                )
             call.reads = self.recorder.signal(given[0])
         except Refusal as refusal:
             call.problems.append(str(refusal))

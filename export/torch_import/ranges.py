@@ -7,11 +7,13 @@ current i. Spikes lie in [0, 1] and inputs in the graph's ``metadata["input_rang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from cortexcore.errors import GraphError
 from cortexcore.export.dynamics import dynamics
 from cortexcore.export.graph import Graph
 from cortexcore.export.layers import linear
@@ -95,8 +97,17 @@ def _bounds(graph: Graph, name: str, known: dict[str, tuple[Float, Float]]) -> t
 def _given(metadata: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> tuple[Float, Float]:
     """An input's range from the metadata; unbounded where it is not given."""
     ranges = metadata.get("input_ranges", {})
-    if isinstance(ranges, Mapping) and name in ranges:
-        low, high = (float(each) for each in ranges[name])
+    if not isinstance(ranges, Mapping):
+        raise GraphError(f"metadata['input_ranges'] is {ranges!r}, it must be {{input: (low, high)}}")
+    if name in ranges:
+        try:
+            low, high = (float(each) for each in ranges[name])
+        except (TypeError, ValueError):
+            low = high = math.nan
+        if not low <= high:
+            raise GraphError(
+                f"metadata['input_ranges']['{name}'] is {ranges[name]!r}, it must be two numbers, (low, high)"
+            )
         return np.full(shape, low), np.full(shape, high)
     return np.full(shape, -np.inf), np.full(shape, np.inf)
 

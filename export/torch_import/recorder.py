@@ -14,10 +14,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakIdKeyDictionary
 
+from cortexcore.errors import GraphError
 from cortexcore.export.nodes import Node
 from cortexcore.export.shapes import Shape
 from cortexcore.export.torch_import.functions import BY_SHAPE, QUESTIONS, Application, apply
-from cortexcore.export.torch_import.leaves import constants_of, plain_name, tensors_in
+from cortexcore.export.torch_import.leaves import constants_of, narrowed, plain_name, tensors_in
 from cortexcore.export.torch_import.values import (
     Argument,
     Call,
@@ -56,6 +57,11 @@ class Recorder(TorchFunctionMode):
 
     def bind(self, tensor: torch.Tensor, value: Value | None) -> None:
         """Let ``tensor``, as it is now, stand for ``value``."""
+        if value is not None and tensor.is_inference():
+            raise GraphError(
+                "it holds or makes tensors in torch.inference_mode(), where changes in place cannot be followed (make "
+                "and run it under torch.no_grad() instead)"
+            )
         if value is not None:
             self._values[tensor] = (value, tensor._version)
 
@@ -169,6 +175,8 @@ class Recorder(TorchFunctionMode):
             if faults:
                 raise Refusal(faults[0])
             made = apply(self, Application(name, args, kwargs, result, shape))
+            if rounded := narrowed(tensors_in((args, kwargs)), results):
+                raise Refusal(rounded)
             values = made if isinstance(made, tuple) else (made,)
         except Refusal as refusal:
             values = tuple(self.refused(name, str(refusal), followed, each) for each in results)
@@ -214,6 +222,8 @@ class Recorder(TorchFunctionMode):
                 raise Refusal("changes a part of a tensor (collect the steps in a list and stack them)")
             steps: list[Signal | State | None] = [None] * len(target)
             if isinstance(held, Record):
+                if held.axis:
+                    raise Refusal("changes a part of what was recorded (collect the steps in a list and stack them)")
                 steps = list(held.steps)
             value = self.value(source)
             steps[key] = value if isinstance(value, State) else self.signal(source)

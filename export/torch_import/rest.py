@@ -33,7 +33,7 @@ def at_rest(model: torch.nn.Module) -> Iterator[list[str]]:
     python, numpy = random.getstate(), np.random.get_state()
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
+        with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=devices):
             model.eval()
             for module in model.modules():
                 if isinstance(module, snntorch.SpikingNeuron):

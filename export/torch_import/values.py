@@ -90,9 +90,10 @@ class Argument:
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was collected over the steps, one signal or state per step; None for a step that is still missing."""
+    """What was collected over the steps, one signal or state per step along ``axis``; None for one still missing."""
 
     steps: tuple[Signal | State | None, ...]
+    axis: int = 0
 
 
 @dataclass(frozen=True, eq=False)
