@@ -24,6 +24,8 @@ Discretization = Literal["euler", "exponential"]
 DISCRETIZATIONS: tuple[Discretization, ...] = get_args(Discretization)
 ROUNDING = 2.0**-51
 """What the two divisions in tau = dt/(1 − β) and β = 1 − dt/tau may round away."""
+MAX_DELAY = 2**31 - 1
+"""Steps; beyond them counts of steps would not fit everywhere."""
 WHOLE = 1e-6
 """A delay may miss a whole number of steps by this share of one, as decimal fractions in floats do."""
 
@@ -91,7 +93,7 @@ def decay(tau: Float, dt_s: float, discretization: Discretization) -> Float:
     beta = np.asarray(1.0 - dt_s / tau)
     if beta.min(initial=0.0) < 0:
         raise GraphError(
-            f"a time constant of {float(np.min(tau))} s is shorter than the step of {dt_s} s, "
+            f"a time constant of {float(np.min(tau))} s, shorter than the step of {dt_s} s, "
             "which Euler cannot follow: use a shorter step or the exponential discretization"
         )
     return _settled(beta)
@@ -112,14 +114,15 @@ def delay_steps(node: Delay, dt_s: float) -> NDArray[np.int64]:
     """A delay in steps, scalar or [*shape].
 
     Raises:
-        GraphError: it is negative or no whole number of steps.
+        GraphError: it is negative, no whole number of steps, or above :data:`MAX_DELAY`.
     """
     steps = node.delay / dt_s
     whole = np.round(steps)
-    bad = (whole < 0) | (np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole))
+    bad = (whole < 0) | (whole > MAX_DELAY) | (np.abs(steps - whole) > WHOLE * np.maximum(1.0, whole))
     if bad.any():
         worst = float(node.delay[bad].flat[0])
         raise GraphError(
-            f"a delay of {worst:g} s, {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative)"
+            f"a delay of {worst:g} s, {worst / dt_s:g} steps of {dt_s:g} s (use whole numbers of steps, none negative "
+            f"or above {MAX_DELAY})"
         )
     return np.asarray(whole, np.int64)

@@ -7,6 +7,10 @@ step before, and whatever delays stand in it come on top of that.
 
 from __future__ import annotations
 
+import heapq
+from collections import deque
+from collections.abc import Iterable, Mapping
+
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Input, Neuron
 
@@ -40,43 +44,71 @@ def neuron_order(graph: Graph) -> tuple[str, ...]:
     ``graph.nodes``. The same graph gives the same order on every machine.
     """
     neurons = [name for name in graph.nodes if is_neuron(graph, name)]
-    feeds = {name: [s for s in read_by(graph, name) if s in neurons and s != name] for name in neurons}
-    depth = _depths(graph, neurons, feeds)
+    position = {name: i for i, name in enumerate(neurons)}
+    readings = {name: read_by(graph, name) for name in neurons}
+    feeds = {name: {s for s in readings[name] if s in position and s != name} for name in neurons}
+    fed: dict[str, list[str]] = {name: [] for name in neurons}
+    for name in neurons:
+        for source in feeds[name]:
+            fed[source].append(name)
+    depth = _depths([name for name in neurons if not graph.inputs.keys().isdisjoint(readings[name])], fed)
+    left = dict.fromkeys(neurons)
+    free = [position[name] for name in neurons if not feeds[name]]
     ordered: list[str] = []
-    left = list(neurons)
     while left:
-        free = [name for name in left if not any(source in left for source in feeds[name])]
         if free:
-            chosen = free[0]
+            chosen = neurons[heapq.heappop(free)]
         else:
-            upstream = [name for name in left if _upstream(name, feeds, left) <= _loop(name, feeds, left)]
-            chosen = min(upstream, key=lambda name: depth[name])
+            chosen = min(_entered(left, feeds, fed), key=lambda name: (depth.get(name, len(neurons)), position[name]))
         ordered.append(chosen)
-        left.remove(chosen)
+        del left[chosen]
+        for reader in fed[chosen]:
+            feeds[reader].discard(chosen)
+            if reader in left and not feeds[reader]:
+                heapq.heappush(free, position[reader])
     return tuple(ordered)
 
 
-def _depths(graph: Graph, neurons: list[str], feeds: dict[str, list[str]]) -> dict[str, int]:
-    """Neuron → how many neurons a signal passes from the nearest input until it has arrived there."""
-    depth = {name: 0 if any(s in graph.inputs for s in read_by(graph, name)) else len(neurons) for name in neurons}
-    for _ in neurons:
-        for name in neurons:
-            depth[name] = min([depth[name], *(depth[source] + 1 for source in feeds[name])])
+def _depths(entries: Iterable[str], fed: Mapping[str, list[str]]) -> dict[str, int]:
+    """Neuron → how many neurons a signal passes from an input, which feeds ``entries``, until it has arrived there."""
+    depth = dict.fromkeys(entries, 0)
+    queue = deque(depth)
+    while queue:
+        name = queue.popleft()
+        for reader in fed[name]:
+            if reader not in depth:
+                depth[reader] = depth[name] + 1
+                queue.append(reader)
     return depth
 
 
-def _upstream(name: str, feeds: dict[str, list[str]], left: list[str]) -> set[str]:
-    """Everything among ``left`` from which a signal reaches ``name``."""
-    found: set[str] = set()
-    stack = [name]
-    while stack:
-        for source in feeds[stack.pop()]:
-            if source in left and source not in found:
-                found.add(source)
-                stack.append(source)
-    return found
-
-
-def _loop(name: str, feeds: dict[str, list[str]], left: list[str]) -> set[str]:
-    """The neurons that share a loop with ``name``: those upstream of it that it also reaches, and itself."""
-    return {other for other in _upstream(name, feeds, left) if name in _upstream(other, feeds, left)} | {name}
+def _entered(left: Mapping[str, None], feeds: Mapping[str, set[str]], fed: Mapping[str, list[str]]) -> list[str]:
+    """The neurons of every loop among ``left`` that nothing but itself feeds (Kosaraju's strong components)."""
+    finished: list[str] = []
+    seen: set[str] = set()
+    for root in left:
+        stack = [(root, iter(feeds[root]))] if root not in seen else []
+        seen.add(root)
+        while stack:
+            name, sources = stack[-1]
+            source = next((each for each in sources if each not in seen), None)
+            if source is None:
+                finished.append(name)
+                stack.pop()
+            else:
+                seen.add(source)
+                stack.append((source, iter(feeds[source])))
+    entered: list[str] = []
+    placed: set[str] = set()
+    for root in reversed(finished):
+        if root in placed:
+            continue
+        loop, waiting = {root}, [root]
+        while waiting:
+            new = [each for each in fed[waiting.pop()] if each in left and each not in placed and each not in loop]
+            loop.update(new)
+            waiting += new
+        placed |= loop
+        if all(feeds[name] <= loop for name in loop):
+            entered += loop
+    return entered

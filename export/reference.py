@@ -201,17 +201,25 @@ def _arriving(graph: Graph, name: str, known: dict[str, Float]) -> Float:
 
 
 def _signal(graph: Graph, name: str, known: dict[str, Float]) -> Float:
-    """What ``name`` sends in every step [T, B, *shape]."""
-    if name not in known:
-        node = graph.nodes[name]
-        x = _arriving(graph, name, known)
-        if isinstance(node, Stateless):
-            y = linear(node, x.reshape(-1, *x.shape[2:]))
-            known[name] = y.reshape(*x.shape[:2], *y.shape[1:])
-        elif isinstance(node, Delay):
-            known[name] = _delayed(x, delay_steps(node, graph.dt_s))
-        else:
-            raise TypeError(f"'{name}' is a {type(node).__name__}, whose signal is not known yet")
+    """What ``name`` sends in every step [T, B, *shape]; without recursion, as chains of layers may be long."""
+    waiting = [name]
+    while waiting:
+        each = waiting[-1]
+        node = graph.nodes[each]
+        if each not in known and not isinstance(node, Stateless | Delay):
+            raise TypeError(f"'{each}' is a {type(node).__name__}, whose signal is not known yet")
+        missing = [source for source in graph.sources(each) if source not in known] if each not in known else []
+        waiting += missing
+        if missing:
+            continue
+        waiting.pop()
+        if each not in known:
+            x = _arriving(graph, each, known)
+            if isinstance(node, Delay):
+                known[each] = _delayed(x, delay_steps(node, graph.dt_s))
+            elif isinstance(node, Stateless):
+                y = linear(node, x.reshape(-1, *x.shape[2:]))
+                known[each] = y.reshape(*x.shape[:2], *y.shape[1:])
     return known[name]
 
 

@@ -22,6 +22,7 @@ def inline(nodes: Mapping[str, Node], edges: Edges, depth: int = 0) -> tuple[dic
     exits: dict[str, list[str]] = {}
     inner_edges: list[tuple[str, str]] = []
     through: set[str] = set()
+    twice: list[str] = []
     for name, node in nodes.items():
         if not isinstance(node, Subgraph):
             flat[name] = node
@@ -34,14 +35,20 @@ def inline(nodes: Mapping[str, Node], edges: Edges, depth: int = 0) -> tuple[dic
         problems += [f"within '{name}': {fault}" for fault in faults]
         (entry,) = (n for n, each in inner.items() if isinstance(each, Input))
         (exit_,) = (n for n, each in inner.items() if isinstance(each, Output))
-        flat |= {f"{name}.{n}": each for n, each in inner.items() if n not in (entry, exit_)}
+        own = {f"{name}.{n}": each for n, each in inner.items() if n not in (entry, exit_)}
+        twice += [n for n in own if n in flat or n in nodes]
+        flat |= own
         entries[name] = [f"{name}.{b}" for a, b in links if a == entry and b != exit_]
         exits[name] = [f"{name}.{a}" for a, b in links if b == exit_ and a != entry]
         inner_edges += [(f"{name}.{a}", f"{name}.{b}") for a, b in links if entry != a and exit_ != b]
         if (entry, exit_) in links:
             through.add(name)
+    twice += [n for n in entries if n in flat]
+    problems += [f"two nodes are named '{n}' once subgraphs are written out" for n in dict.fromkeys(twice)]
     problems += [
-        f"two nodes are named '{n}' once subgraphs are written out" for n in nodes if n in entries and n in flat
+        f"'{name}' stands in a loop that holds no neuron"
+        for name in nodes
+        if name in through and _returns(name, edges, through)
     ]
     joined = [(source, sink) for source, first in edges for sink in _reached(first, edges, through)]
     written = [
@@ -57,6 +64,18 @@ def _reached(first: str, edges: Edges, through: set[str]) -> list[str]:
         if name in through:
             found += [far for near, far in edges if near == name and far not in found]
     return found
+
+
+def _returns(name: str, edges: Edges, through: set[str]) -> bool:
+    """Whether what ``name`` passes on comes back to it through nothing but subgraphs that do the same."""
+    found: set[str] = set()
+    stack = [name]
+    while stack:
+        near = stack.pop()
+        new = {b for a, b in edges if a == near and b in through} - found
+        found |= new
+        stack += new
+    return name in found
 
 
 def _fault(node: Subgraph) -> str:
