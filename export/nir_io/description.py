@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from cortexcore.errors import GraphError
 from cortexcore.export.nir_io.fields import Said, Tree
@@ -13,6 +16,8 @@ from cortexcore.export.nodes import RESETS
 KEY = "cortexcore"
 """Our key in a NIR graph's metadata; its value is a JSON text."""
 FORMAT_VERSION = 1
+MAX_FOREIGN = 2**16
+"""Values and characters of another tool's notes that are kept."""
 MAX_TEXT = 2**24
 """Characters of that text; it holds names and settings, never weights."""
 
@@ -51,6 +56,50 @@ def own_metadata(tree: Tree, place: str) -> dict[str, Any] | None:
         found = ours.get("version") if isinstance(ours, dict) else None
         raise GraphError(f"{place} is of format version {found}, this CortexCore reads version {FORMAT_VERSION}")
     return ours
+
+
+def foreign_metadata(tree: Tree, nodes: Mapping[str, Tree]) -> dict[str, Any]:
+    """What another tool noted about its graph and its nodes, as JSON values; what is not finite as text.
+
+    Args:
+        tree: the graph in the file.
+        nodes: name → the fields of each node.
+
+    Returns:
+        ``{"foreign": {"graph": {…}, "nodes": {name: {…}}}}``; empty where nothing was noted. More than
+        :data:`MAX_FOREIGN` values or characters are not notes but data: a sentence stands for them.
+    """
+    noted = {name: group["metadata"] for name, group in nodes.items() if _notes(group)}
+    if not noted and not _notes(tree):
+        return {}
+    found = {"graph": tree.get("metadata", {}), "nodes": noted}
+    if _size(found) > MAX_FOREIGN:
+        return {"foreign": f"left out, as it holds more than {MAX_FOREIGN} values or characters"}
+    return {"foreign": _plain(found)}
+
+
+def _notes(group: Tree) -> bool:
+    return isinstance(group.get("metadata"), Mapping) and bool(group["metadata"])
+
+
+def _size(value: object) -> int:
+    """Values and characters, those of names included."""
+    if isinstance(value, Mapping):
+        return sum(len(str(key)) + _size(each) for key, each in value.items())
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return sum(len(str(each)) for each in value.flat)
+    return value.size if isinstance(value, np.ndarray) else len(str(value))
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    finite = not isinstance(value, float) or math.isfinite(value)
+    return value if finite and isinstance(value, bool | int | float | str | None) else str(value)
 
 
 def described(said: object) -> Said:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cortexcore.errors import GraphError
 from cortexcore.export.graph import Discretization, Graph
-from cortexcore.export.nir_io.description import described, own_metadata, within
+from cortexcore.export.nir_io.description import described, foreign_metadata, own_metadata, within
 from cortexcore.export.nir_io.fields import Said, Tree, number
 from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree
 from cortexcore.export.nir_io.primitives import DEFAULTS, PARSERS, SPIKING, Unshaped, parse
@@ -49,7 +49,8 @@ def read_nir(
 
     Returns:
         the graph; ``metadata["assumed"]`` holds what came from the arguments, and what NIR takes for fields that
-        an older file lacks (v_reset 0, w_in 1), if anything did.
+        an older file lacks (v_reset 0, w_in 1), if anything did; ``metadata["foreign"]`` what another tool noted
+        in the file's own metadata.
 
     Raises:
         GraphError: the file is damaged, holds nodes without counterpart (all are named), lacks what the
@@ -77,7 +78,8 @@ def parse_graph(
     said: Mapping[str, Any] = given if ours is None else ours
     if ours is None:
         _require(given, bool(spiking), place)
-        metadata: object = {"assumed": _assumed(given, kinds), "nir_version": version}
+        noted = foreign_metadata(tree, kinds)
+        metadata: object = {"assumed": _assumed(given, kinds), "nir_version": version, **noted}
     else:
         metadata = ours.get("metadata")
     if not isinstance(metadata, dict):

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cortexcore.errors import GraphError
 from cortexcore.export import reference
-from cortexcore.export.nir_io import read_nir
+from cortexcore.export.nir_io import read_nir, write_nir
 from cortexcore.export.nodes import IF, LIF, AvgPool2d, Conv1d, Conv2d, CubaLI, CubaLIF, Flatten, Subgraph
 
 RNG = np.random.default_rng(0)
@@ -216,3 +216,30 @@ def test_convolutions_that_cannot_be_kept(
     path = chain(tmp_path / "f.nir", port(2, 8), node, out(2, 8))
     with pytest.raises(GraphError, match=says):
         read_nir(path, 1e-3, None, "euler")
+
+
+def test_what_another_tool_noted_is_kept(tmp_path: Path) -> None:
+    """Of the graph, its nodes and those of subgraphs; through our own file too."""
+    ones, sizes = np.ones(3), np.array([3])
+
+    def lif(**notes: object) -> nir.LIF:
+        return nir.LIF(ones * 0.01, ones, ones * 0, ones, metadata=notes)
+
+    links = [("input", "l"), ("l", "output")]
+    inner = nir.NIRGraph(
+        {"input": nir.Input(sizes), "l": lif(who="b"), "output": nir.Output(sizes)}, links, type_check=False
+    )
+    nodes = {"input": nir.Input(sizes), "l": lif(who="a", n=3), "s": inner, "output": nir.Output(sizes)}
+    notes = {"author": "me", "lr": 0.1, "seeds": np.arange(3), "deep": {"worst": np.array([np.inf, 1.0])}}
+    wires = [("input", "l"), ("l", "s"), ("s", "output")]
+    nir.write(tmp_path / "a.nir", nir.NIRGraph(nodes, wires, metadata=notes, type_check=False))
+    graph = read_nir(tmp_path / "a.nir", 1e-3, "zero", "euler")
+    assert graph.metadata["foreign"] == {
+        "graph": {"author": "me", "lr": 0.1, "seeds": [0, 1, 2], "deep": {"worst": ["inf", 1.0]}},
+        "nodes": {"l": {"who": "a", "n": 3}, "s.l": {"who": "b"}},
+    }
+    write_nir(graph, tmp_path / "b.nir")
+    assert read_nir(tmp_path / "b.nir").metadata == graph.metadata
+    large = nir.NIRGraph(nodes, wires, metadata={"data": np.zeros(100_000)}, type_check=False)
+    nir.write(tmp_path / "c.nir", large)
+    assert "left out" in read_nir(tmp_path / "c.nir", 1e-3, "zero", "euler").metadata["foreign"]
