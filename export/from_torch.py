@@ -100,7 +100,7 @@ def from_torch(
                 recorder.bind(tensor, Argument(name, tuple(range(tensor.ndim))))
         result = _run(model, modules, tensors)
         wanted, problems = wanted_outputs(modules, result, outputs)
-    problems += [*recorder.problems, *random]
+    problems += [*recorder.problems, *recorder.changed_unseen(), *random]
     inputs = {}
     for name, tensor in tensors.items():
         if name in recorder.whole and name in recorder.stepped:

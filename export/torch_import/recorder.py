@@ -52,8 +52,15 @@ class Recorder(TorchFunctionMode):
         self._values: Any = WeakIdKeyDictionary()
         self.made: list[Call] = []
         self.inside = False
+        self.shared: list[tuple[torch.Tensor, int]] = []
         for tensor in constants_of(model):
             self.bind(tensor, Constant())
+
+    def changed_unseen(self) -> list[str]:
+        """A sentence if a signal was changed in place through its ``.data``, which has a version of its own."""
+        if all(each._version == version for each, version in self.shared):
+            return []
+        return [f"{type(self.model).__name__}.forward changes a signal in place through its .data (use x = x + y)"]
 
     def bind(self, tensor: torch.Tensor, value: Value | None) -> None:
         """Let ``tensor``, as it is now, stand for ``value``."""
@@ -155,7 +162,10 @@ class Recorder(TorchFunctionMode):
                     f"{type(self.model).__name__}.forward reads a signal's value by '{name}' (a branch on data, which "
                     "another sample takes another way: compute it with layers and neurons)"
                 )
-        elif name in BY_SHAPE:
+        elif name == "data":
+            self.shared += [(each, each._version) for each in results]
+            self._follow(name, args, kwargs, result, followed, faults)
+        elif name in BY_SHAPE and not any(v is not None and not isinstance(v, Constant) for v in before[1:]):
             for each in results:
                 self.bind(each, Constant())
         else:

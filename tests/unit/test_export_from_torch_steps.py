@@ -162,3 +162,45 @@ def test_inference_mode() -> None:
 
 def test_a_single_module() -> None:
     assert list(from_torch(nn.Linear(3, 2), np.zeros((1, 3)), 1e-3).nodes) == ["input", "linear", "y"]
+
+
+class Single(nn.Module):
+    """One step of a neuron behind ``between``, in a model that has a few things to change."""
+
+    def __init__(self, between: Callable[[Any, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.between, self.fc, self.n = between, nn.Linear(3, 3), snn.Leaky(0.9, init_hidden=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.n(self.between(self, self.fc(x)))
+
+
+def doubled(tensor: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    tensor.data.mul_(2.0)
+    return x
+
+
+def replaced(neuron: nn.Module, name: str, x: torch.Tensor) -> torch.Tensor:
+    setattr(neuron, name, torch.tensor(0.5))
+    return x
+
+
+@pytest.mark.parametrize(
+    ("between", "says"),
+    [
+        (lambda m, x: doubled(x, x), "Single.forward changes a signal in place through its .data"),
+        (lambda m, x: doubled(x.data[0], x), "Single.forward changes a signal in place through its .data"),
+        (lambda m, x: doubled(m.fc.weight, x), "Single.forward changes 'fc.weight' while it runs"),
+        (lambda m, x: replaced(m.n, "beta", x), "Single.forward changes 'n.beta' while it runs"),
+        (lambda m, x: replaced(m.n, "threshold", x), "Single.forward changes 'n.threshold' while it runs"),
+        (lambda m, x: x * torch.full_like(m.fc.bias, x.max()), "'max' has no counterpart"),
+        (lambda m, x: x * x.new_full((3,), x.max()), "'max' has no counterpart"),
+    ],
+)
+def test_changes_that_leave_no_trace(between: Callable[[Any, torch.Tensor], torch.Tensor], says: str) -> None:
+    """They are refused, and undone."""
+    model = Single(between)
+    held = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(GraphError, match=says):
+        from_torch(model, np.ones((2, 3)), 1e-3)
+    assert all(torch.equal(value, held[name]) for name, value in model.state_dict().items())
