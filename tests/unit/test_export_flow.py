@@ -105,3 +105,10 @@ def test_subgraphs_that_pass_their_own_signal_on_to_themselves(loop: tuple[tuple
     edges = tuple(dict.fromkeys((("i", "s"), ("s", "t"), *loop, ("t", "o"))))
     with pytest.raises(GraphError, match="'s' stands in a loop that holds no neuron"):
         Graph(nodes, edges, 1e-3, "euler")
+
+
+def test_a_subgraph_whose_input_declares_another_shape() -> None:
+    wrong = Subgraph({**inner(lif()).nodes, "a": Input((3,))}, inner(lif()).edges)
+    nodes: dict[str, Node] = {"i": Input((2,)), "s": wrong, "o": Output((2,))}
+    with pytest.raises(GraphError, match=r"'s\.a' takes \(3,\), but \(2,\) arrives"):
+        Graph(nodes, (("i", "s"), ("s", "o")), 1e-3, "euler")

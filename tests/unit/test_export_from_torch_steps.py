@@ -204,3 +204,17 @@ def test_changes_that_leave_no_trace(between: Callable[[Any, torch.Tensor], torc
     with pytest.raises(GraphError, match=says):
         from_torch(model, np.ones((2, 3)), 1e-3)
     assert all(torch.equal(value, held[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("weight", "kept"), [(1.05, True), (1.15, False)])
+def test_a_membrane_between_spikes_counts_in_the_proof(weight: float, kept: bool) -> None:
+    """0.9·θ may be left when w arrives: above 2·θ from w = 1.1·θ on."""
+    model = nn.Sequential(nn.Linear(1, 1, bias=False), snn.Leaky(0.9, init_hidden=True, reset_delay=False))
+    with torch.no_grad():
+        model[0].weight.fill_(weight)
+    ranges = {"input_ranges": {"input": (0, 1)}}
+    if kept:
+        assert list(from_torch(model, np.zeros((1, 1)), 1e-3, ranges).nodes) == ["input", "0", "1", "y"]
+    else:
+        with pytest.raises(GraphError, match="'1' subtracts its threshold at once"):
+            from_torch(model, np.zeros((1, 1)), 1e-3, ranges)
