@@ -21,8 +21,8 @@ class QuantizationConfig:
         overrides: layer (synapse) name → its own bits.
         scale: what maps to the top of the grid: the largest weight ("max"), the ``percentile`` of |w|, or what makes
             the mean squared error of the weights smallest ("mse"), or that of the currents they cause, with each
-            weight's error counted by how much its input sends in calibration ("activity", which pays from 4 bits
-            down); larger weights are clipped and counted.
+            weight's error counted by how much its input sends in calibration ("activity", which wins at 3
+            and 2 bits and ties with "mse" at 4); larger weights are clipped and counted.
         percentile: for ``scale="percentile"``, above 50 and at most 100.
         margin: factor between the largest value seen in calibration and the 24-bit limit, at least 1; used where
             no static bound is fine enough.
