@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cortexcore.calibration import Inputs
+    from cortexcore.export.passes.input_steps import Steps
     from cortexcore.export.quantize.config import ScaleChoice
     from cortexcore.export.report.points import Sweep
     from cortexcore.study import Wish
@@ -65,13 +66,15 @@ def quantize(
     labels: NDArray[Any] | None = None,
     max_bytes: int | None = None,
     max_energy_uj: float | None = None,
+    input_steps: Steps | None = None,
 ) -> IntegerNetwork:
     """The integer network of a float graph, by post-training quantization; ``.report`` tells what that did.
 
     Args:
         graph: the float network.
         bits: weight bits, 2 to 8.
-        calibration: typical integer inputs, name → [T, B, *shape], or one array for a graph with one input.
+        calibration: typical inputs, integers but where a step is given, name → [T, B, *shape], or one array for a
+            graph with one input.
         input_ranges: input → (lowest, highest) value it will ever get; else the graph's own, else the calibration's.
         layer_bits: layer → its own bits.
         scale: what maps to the top of the grid: the largest weight ("max"), a percentile, or what makes the squared
@@ -79,6 +82,9 @@ def quantize(
         judge: inputs that the report compares float and integer network on; the calibration if None.
         labels: class index of each judged inference [B], for accuracies.
         max_bytes, max_energy_uj: a budget that chooses each layer's bits; at most one of the two.
+        input_steps: for a network of float inputs, input → float value of one integer unit, or one value for all:
+            floats of ``calibration`` and ``judge`` are rounded to it, integers and ``input_ranges`` count units. The
+            integer network takes ``numpy.rint(x / step)``; its metadata["quantization"]["inputs"] keep the step.
 
     Raises:
         GraphError, QuantizationError: what cannot be kept, all at once, each with its remedy.
@@ -86,7 +92,7 @@ def quantize(
     """
     from cortexcore.study import quantized
 
-    wish = _wish(graph, bits, calibration, input_ranges, layer_bits, scale, judge, labels)
+    wish = _wish(graph, bits, calibration, input_ranges, layer_bits, scale, judge, labels, input_steps)
     return quantized(replace(wish, max_bytes=max_bytes, max_energy_uj=max_energy_uj))[0]
 
 
@@ -100,6 +106,7 @@ def sweep(
     scale: ScaleChoice = "max",
     judge: Inputs | None = None,
     labels: NDArray[Any] | None = None,
+    input_steps: Steps | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Sweep:
     """The network quantized to each of several bit widths and judged: size, modelled energy, agreement, accuracy.
@@ -109,7 +116,7 @@ def sweep(
         bits: the widths, each from 2 to 8 and once.
         layer_bits: layers that keep bits of their own at every width.
         progress: called with a line now and then.
-        calibration, input_ranges, scale, judge, labels: as of :func:`quantize`.
+        calibration, input_ranges, scale, judge, labels, input_steps: as of :func:`quantize`.
 
     Returns:
         one point per width; ``.to_text()``, ``.to_json()`` and ``.to_html()`` show them.
@@ -119,7 +126,9 @@ def sweep(
     """
     from cortexcore.study import swept
 
-    wish = _wish(graph, bits[0] if bits else 8, calibration, input_ranges, layer_bits, scale, judge, labels)
+    wish = _wish(
+        graph, bits[0] if bits else 8, calibration, input_ranges, layer_bits, scale, judge, labels, input_steps
+    )
     return swept(wish, bits, progress)
 
 
@@ -132,11 +141,15 @@ def _wish(
     scale: ScaleChoice,
     judge: Inputs | None,
     labels: NDArray[Any] | None,
+    input_steps: Steps | None,
 ) -> Wish:
     from cortexcore.calibration import from_arrays
+    from cortexcore.export.passes.input_steps import with_input_steps
     from cortexcore.export.quantize.config import QuantizationConfig
     from cortexcore.study import Wish
 
+    if input_steps is not None:
+        graph = with_input_steps(graph, input_steps)
     config = QuantizationConfig(bits=bits, overrides=dict(layer_bits or {}), scale=scale)
     on_calibration = labels if judge is None else None
     if calibration is None and judge is None and labels is not None:

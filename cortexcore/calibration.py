@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from cortexcore.arrays import read_arrays, to_batch
 from cortexcore.errors import DataError
 from cortexcore.export.graph import Graph
+from cortexcore.export.passes.input_steps import rounded
 
 Array = NDArray[Any]
 Inputs = Mapping[str, Array] | Array
@@ -31,19 +32,23 @@ class Samples:
         labels: class index of each inference [B], or None.
         what: in words, e.g. "512 beats of the records 101, 106".
         records: names of the recordings they come from; empty for a file's arrays.
+        rounded: a sentence for each input whose floats were rounded to its step.
     """
 
     inputs: Mapping[str, Array]
     labels: Array | None
     what: str
     records: tuple[str, ...] = ()
+    rounded: tuple[str, ...] = ()
 
 
 def from_arrays(given: Inputs, graph: Graph, what: str, labels: Array | None = None) -> Samples:
-    """Samples of arrays; a missing batch axis is put in. Raises DataError where they do not fit the graph."""
+    """Samples of arrays; a missing batch axis is put in, floats are rounded to their input's
+    step where it has one. Raises DataError where they do not fit the graph."""
     shapes = {name: node.shape for name, node in graph.inputs.items()}
     inputs, _ = to_batch(dict(given) if isinstance(given, Mapping) else {"x": np.asarray(given)}, shapes)
-    return Samples(inputs, None if labels is None else np.asarray(labels), what)
+    found = rounded(inputs, graph)
+    return Samples(found.inputs, None if labels is None else np.asarray(labels), what, rounded=found.said)
 
 
 def read_samples(

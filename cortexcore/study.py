@@ -184,7 +184,7 @@ def _evidence(wish: Wish) -> Evidence | None:
 
 def _warnings(wish: Wish, judged: Samples) -> list[str]:
     """What a reader must know before believing the figures."""
-    found = []
+    found = list(judged.rounded)
     training = wish.graph.metadata.get("training")
     fitted = training.get("fitted_records", ()) if isinstance(training, Mapping) else ()
     if known := [name for name in judged.records if name in fitted]:

@@ -101,7 +101,7 @@ def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[s
             raise DataError(f"input '{port.name}' of shape {values.shape} is empty: it needs a step and an inference")
         whole = _integers(values)
         if whole is None:
-            raise DataError(f"input '{port.name}' holds values that are not integers; encode it first")
+            raise DataError(f"input '{port.name}' holds values that are not integers; {_remedy(network, port.name)}")
         least, most = int(whole.min()), int(whole.max())
         if least < port.low or most > port.high:
             raise DataError(
@@ -112,6 +112,14 @@ def check_inputs(network: IntegerNetwork, inputs: Mapping[str, Array]) -> dict[s
         shapes = ", ".join(f"'{n}' {v.shape[:2]}" for n, v in checked.items())
         raise DataError(f"all inputs must have the same steps and batch, got {shapes}")
     return checked
+
+
+def _remedy(network: IntegerNetwork, name: str) -> str:
+    """How floats become this input's integers."""
+    said: Any = network.metadata.get("quantization")
+    for key in ("inputs", name, "step"):
+        said = said.get(key) if isinstance(said, Mapping) else None
+    return f"encode it first: numpy.rint({name} / {said!r}).astype(int)" if said else "encode it first"
 
 
 def _integers(values: NDArray[Any]) -> NDArray[np.integer[Any]] | None:

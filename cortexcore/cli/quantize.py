@@ -58,6 +58,12 @@ def quantize(
     sweep: Annotated[
         str | None, typer.Option(metavar="8,7,6,5,4,3,2", help="Also report the network at these bit widths.")
     ] = None,
+    input_step: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=STEP", help="Float value of one integer unit, for networks of float inputs; repeatable."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="R.html", help="Write the report, and R.json beside it.")
     ] = None,
@@ -67,6 +73,7 @@ def quantize(
 ) -> None:
     """Turn a float graph into an integer network, and say what that did to it."""
     from cortexcore.export.nir_io import write_integer_nir
+    from cortexcore.export.passes.input_steps import with_input_steps
     from cortexcore.export.quantize.config import QuantizationConfig
     from cortexcore.export.report.sweep import check_widths
     from cortexcore.opening import open_model
@@ -75,6 +82,7 @@ def quantize(
     figures = None if report is None else report.with_suffix(".json")
     _check_places(graph, output, *(page for page in (report, figures) if page is not None))
     config = QuantizationConfig(bits=bits, overrides=bits_per_layer(layer_bits or ()), scale=scale)
+    steps = _steps(input_step or ())
     widths = () if sweep is None else _widths(sweep)
     if sweep is not None:
         check_widths(widths)
@@ -83,7 +91,8 @@ def quantize(
     opened = open_model(graph, dt, reset, discretization)
     if opened.graph is None:
         raise GraphError(f"'{graph}' is quantized already; give the float graph")
-    wish = Wish(opened.graph, config, max_bytes=max_bytes, max_energy_uj=max_energy_uj)
+    prepared = with_input_steps(opened.graph, steps) if steps else opened.graph
+    wish = Wish(prepared, config, max_bytes=max_bytes, max_energy_uj=max_energy_uj)
     check_wish(wish)
     print_assumed(opened.graph.metadata.get("assumed"))
     network, found = quantized(_with_samples(wish, calibration, judge, data), widths, _say)
@@ -119,6 +128,22 @@ def bits_per_layer(options: Sequence[str]) -> dict[str, int]:
         if layer in found:
             raise CortexCoreError(f"--layer-bits gives the layer '{layer}' twice; name each once")
         found[layer] = int(bits)
+    return found
+
+
+def _steps(options: Sequence[str]) -> dict[str, float]:
+    """``["x=0.0079"]`` as {"x": 0.0079}."""
+    found: dict[str, float] = {}
+    for option in options:
+        name, _, text = option.rpartition("=")
+        if name in found:
+            raise CortexCoreError(f"--input-step gives the input '{name}' twice; name each once")
+        try:
+            found[name] = float(text)
+        except ValueError:
+            name = ""
+        if not name:
+            raise CortexCoreError(f"--input-step is '{option}', write it as INPUT=STEP, for example x=0.0079")
     return found
 
 

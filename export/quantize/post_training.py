@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from cortexcore.errors import QuantizationError
 from cortexcore.export.bounds import Range
 from cortexcore.export.graph import Graph
-from cortexcore.export.network import IntegerNetwork, OutputPort, Population
+from cortexcore.export.network import InputPort, IntegerNetwork, OutputPort, Population
+from cortexcore.export.passes.input_steps import steps_of
 from cortexcore.export.passes.populations import FloatPopulation
 from cortexcore.export.quantize.config import QuantizationConfig
 from cortexcore.export.quantize.helpers import BIAS_BITS, Helpers, with_constant
@@ -92,12 +93,19 @@ def assemble(prepared: Prepared, config: QuantizationConfig) -> IntegerNetwork:
     quantization = {
         "scheme": SCHEME,
         "config": config.to_json(),
-        "inputs": {p.name: {"low": p.low, "high": p.high, "from": prepared.origins[p.name]} for p in prepared.ports},
+        "inputs": {p.name: _port(p, prepared) for p in prepared.ports},
         "populations": figures,
     }
     outputs = tuple(OutputPort(name, source) for name, source in floats.outputs)
     metadata = {**prepared.graph.metadata, "quantization": quantization}
     return IntegerNetwork(prepared.ports, tuple(populations), outputs, prepared.graph.dt_s, metadata)
+
+
+def _port(port: InputPort, prepared: Prepared) -> dict[str, Any]:
+    """An input's range and its origin; with a step also the float value of one of its integer units."""
+    said = {"low": port.low, "high": port.high, "from": prepared.origins[port.name]}
+    step = steps_of(prepared.graph).get(port.name)
+    return said if step is None else {**said, "step": step}
 
 
 def check_config(prepared: Prepared, config: QuantizationConfig) -> None:

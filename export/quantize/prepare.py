@@ -113,7 +113,10 @@ def _ports(
     for name, node in graph.inputs.items():
         seen = None if calibration is None else np.asarray(calibration.get(name, 0))
         if seen is not None and not (np.isfinite(seen).all() and np.array_equal(seen, np.round(seen))):
-            problems.append(f"calibration input '{name}' holds values that are not integers (encode it first)")
+            problems.append(
+                f"calibration input '{name}' holds values that are not integers (encode it first, or say what one "
+                f"integer unit of it is worth, as with input_steps={{'{name}': 1 / 127}} or --input-step {name}=0.0079)"
+            )
             continue
         if name in given or name in stored:
             origins[name] = "argument" if name in given else "metadata"

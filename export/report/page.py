@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from cortexcore.export.report import plots
@@ -215,7 +216,7 @@ def _populations(report: QuantizationReport) -> Section:
         for p in _shared(report)
     ]
     helpers = "; ".join(f"“{p.name}”: {p.helper}" for p in report.populations if p.helper)
-    inputs = ", ".join(f"{n} [{v['low']}, {v['high']}] from {v['from']}" for n, v in report.inputs.items())
+    inputs = ", ".join(f"{n} [{v['low']}, {v['high']}] from {v['from']}{_step(v)}" for n, v in report.inputs.items())
     return Section(
         "Scales and bounds",
         table(rows),
@@ -225,3 +226,7 @@ def _populations(report: QuantizationReport) -> Section:
         "in range; “calibrated” is the largest |u| or |v| seen, with the margin kept free on top. "
         f"Input ranges: {inputs}." + (f" Only the integer network has {helpers}." if helpers else ""),
     )
+
+
+def _step(said: Mapping[str, Any]) -> str:
+    return f", one unit is {said['step']:g}" if "step" in said else ""
