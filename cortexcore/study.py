@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 from cortexcore.calibration import Samples
 from cortexcore.errors import QuantizationError
@@ -60,14 +61,14 @@ def check_wish(wish: Wish) -> None:
     """
     if wish.config.overrides:
         layers = {s.name for p in normal_form(wish.graph.flat).populations for s in p.synapses}
-        if unknown := sorted(set(wish.config.overrides) - layers):
+        if unknown := sorted(map(str, wish.config.overrides.keys() - layers)):
             raise QuantizationError(
                 f"there is no layer {', '.join(unknown)} to give bits to; there are {', '.join(sorted(layers))}"
             )
     if wish.max_bytes is not None and wish.max_energy_uj is not None:
         raise QuantizationError("the budget is either bytes or energy (--max-bytes or --max-energy-uj), not both")
     for name, budget in {"bytes": wish.max_bytes, "µJ": wish.max_energy_uj}.items():
-        if budget is not None and not (math.isfinite(budget) and budget > 0):
+        if budget is not None and not (isinstance(budget, Real) and math.isfinite(budget) and budget > 0):
             raise QuantizationError(f"the budget is {budget} {name}, it must be a positive number")
 
 

@@ -123,6 +123,9 @@ def _ports(
             wanted = given[name] if name in given else stored[name]
         elif seen is not None and seen.size:
             origins[name], wanted = "calibration", (int(seen.min()), int(seen.max()))
+        elif seen is not None:
+            problems.append(f"calibration input '{name}' of shape {seen.shape} is empty: it needs steps and inferences")
+            continue
         else:
             problems.append(
                 f"input '{name}' has no range (give typical inputs, on the command line --calibration X.npz, "
@@ -131,7 +134,7 @@ def _ports(
             continue
         limits = _range(wanted)
         if limits is None:
-            problems.append(f"input '{name}' has the range {wanted}, it must be two ascending 24-bit integers")
+            problems.append(f"input '{name}' has the range {_short(wanted)}, it must be two ascending 24-bit integers")
         elif seen is not None and seen.size and (seen.min() < limits[0] or seen.max() > limits[1]):
             problems.append(
                 f"calibration input '{name}' holds values in [{seen.min()}, {seen.max()}], outside {limits}"
@@ -141,6 +144,12 @@ def _ports(
     if problems:
         raise QuantizationError("the inputs cannot be quantized: " + "; ".join(problems))
     return tuple(ports), origins
+
+
+def _short(wanted: Any) -> str:
+    """``wanted`` for a sentence, however many digits it has."""
+    text = str(wanted)
+    return text if len(text) <= 60 else f"{text[:28]}…{text[-28:]}"
 
 
 def _range(wanted: Any) -> Range | None:

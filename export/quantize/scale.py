@@ -114,9 +114,10 @@ def choose(
         return calibrated
     if not held:
         raise QuantizationError(f"'{wanted.name}' has {reason}")
+    more = "give calibration data (--calibration)," if seen is None else "even as calibration saw it: give it"
     raise QuantizationError(
         f"'{wanted.name}' fits no integer scale that keeps u and v within 24 bits and still resolves its threshold: "
-        "give calibration data (--calibration), a faster leak, or smaller weights and biases relative to the threshold"
+        f"{more} a faster leak, or smaller weights and biases relative to the threshold"
     )
 
 
