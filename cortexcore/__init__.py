@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cortexcore.errors import CortexCoreError
 
 if TYPE_CHECKING:
-    from cortexcore.api import compare, compile, from_torch, quantize, sweep
+    from cortexcore.api import compare, compile, fine_tune, from_torch, quantize, sweep
     from cortexcore.export.nir_io import read_integer_nir, read_nir, write_integer_nir, write_nir
     from cortexcore.runtime.bundle import load_bundle, save_bundle
 
@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "compare",
     "compile",
+    "fine_tune",
     "from_torch",
     "load_bundle",
     "quantize",
@@ -36,6 +37,7 @@ __all__ = [
 _HOMES = {
     "compare": "cortexcore.api",
     "compile": "cortexcore.api",
+    "fine_tune": "cortexcore.api",
     "from_torch": "cortexcore.api",
     "quantize": "cortexcore.api",
     "sweep": "cortexcore.api",
@@ -55,4 +57,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from cortexcore.errors import DataError
+from cortexcore.errors import DataError, GraphError, missing_package
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cortexcore.study import Wish
     from cortexcore.targets.compare import Comparison
     from cortexcore.targets.compiled import Compiled
+    from cortexcore.train.qat import Decision
 
 Network = Graph | IntegerNetwork
 
@@ -61,7 +62,7 @@ def quantize(
     input_ranges: Mapping[str, tuple[int, int]] | None = None,
     *,
     layer_bits: Mapping[str, int] | None = None,
-    scale: ScaleChoice = "max",
+    scale: ScaleChoice | None = None,
     judge: Inputs | None = None,
     labels: NDArray[Any] | None = None,
     max_bytes: int | None = None,
@@ -78,7 +79,8 @@ def quantize(
         input_ranges: input → (lowest, highest) value it will ever get; else the graph's own, else the calibration's.
         layer_bits: layer → its own bits.
         scale: what maps to the top of the grid: the largest weight ("max"), a percentile, or what makes the squared
-            error of the weights ("mse") or of the currents they cause on the calibration ("activity") smallest.
+            error of the weights ("mse") or of the currents they cause on the calibration ("activity") smallest;
+            if None, "activity" with calibration, else "max".
         judge: inputs that the report compares float and integer network on; the calibration if None.
         labels: class index of each judged inference [B], for accuracies.
         max_bytes, max_energy_uj: a budget that chooses each layer's bits; at most one of the two.
@@ -103,7 +105,7 @@ def sweep(
     input_ranges: Mapping[str, tuple[int, int]] | None = None,
     *,
     layer_bits: Mapping[str, int] | None = None,
-    scale: ScaleChoice = "max",
+    scale: ScaleChoice | None = None,
     judge: Inputs | None = None,
     labels: NDArray[Any] | None = None,
     input_steps: Steps | None = None,
@@ -138,19 +140,20 @@ def _wish(
     calibration: Inputs | None,
     input_ranges: Mapping[str, tuple[int, int]] | None,
     layer_bits: Mapping[str, int] | None,
-    scale: ScaleChoice,
+    scale: ScaleChoice | None,
     judge: Inputs | None,
     labels: NDArray[Any] | None,
     input_steps: Steps | None,
 ) -> Wish:
     from cortexcore.calibration import from_arrays
     from cortexcore.export.passes.input_steps import with_input_steps
-    from cortexcore.export.quantize.config import QuantizationConfig
+    from cortexcore.export.quantize.config import usual
     from cortexcore.study import Wish
 
     if input_steps is not None:
         graph = with_input_steps(graph, input_steps)
-    config = QuantizationConfig(bits=bits, overrides=dict(layer_bits or {}), scale=scale)
+    base = usual(calibrated=calibration is not None)
+    config = replace(base, bits=bits, overrides=dict(layer_bits or {}), scale=scale or base.scale)
     on_calibration = labels if judge is None else None
     if calibration is None and judge is None and labels is not None:
         raise DataError("labels were given without inputs: give judge=inputs, or calibration, that they belong to")
@@ -161,6 +164,63 @@ def _wish(
         None if judge is None else from_arrays(judge, graph, "the judged inputs", labels),
         input_ranges,
     )
+
+
+def fine_tune(
+    graph: Graph,
+    x: Inputs,
+    labels: NDArray[Any],
+    bits: int = 4,
+    *,
+    epochs: int = 2,
+    learning_rate: float = 1e-3,
+    decision: Decision | None = None,
+    seed: int = 0,
+    layer_bits: Mapping[str, int] | None = None,
+    scale: ScaleChoice | None = None,
+    judge: Inputs | None = None,
+    judge_labels: NDArray[Any] | None = None,
+    input_ranges: Mapping[str, tuple[int, int]] | None = None,
+    input_steps: Steps | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> IntegerNetwork:
+    """The integer network of a float graph, its weights fine-tuned behind the integer arithmetic; with ``.report``.
+
+    Quantization-aware training: the forward pass is the integer network itself, bit for bit. More can be set with
+    :func:`cortexcore.train.qat.fine_tune`, which this calls.
+
+    Args:
+        graph: the float network, with one output whose values or spikes tell the classes.
+        x: what to learn from, name → [T, N, *shape], or one array; it calibrates as well. labels: class indices [N].
+        bits, layer_bits, scale, input_ranges, input_steps: as of :func:`quantize`.
+        epochs, learning_rate, seed: passes over the data, AdamW's rate, and the seed of their order.
+        decision: what tells the classes: the output's value at the last step ("last"), its mean ("mean") or its spikes
+            ("count"); if None, "count" where the output spikes, else "last".
+        judge: inputs that the report compares ``graph`` and the integer network on, with ``judge_labels``; ``x`` itself
+            if None.
+        progress: called with a line per epoch.
+
+    Raises:
+        GraphError, QuantizationError: what cannot be kept, all at once, each with its remedy.
+        DataError: inputs or labels do not fit the graph or each other.
+        TargetUnavailable: PyTorch is not installed.
+    """
+    try:
+        from cortexcore.train.qat import FineTuning
+        from cortexcore.train.qat import fine_tune as tune
+    except ImportError as error:
+        raise missing_package(error.name or "torch", "train", "fine-tuning a network") from error
+    from cortexcore.study import output_spikes, with_report
+
+    if not isinstance(graph, Graph):
+        raise GraphError(f"fine_tune takes a float graph, not a {type(graph).__name__}: make one with from_torch")
+    judged = labels if judge is None else judge_labels
+    wish = _wish(graph, bits, x, input_ranges, layer_bits, scale, judge, judged, input_steps)
+    learned = wish.calibration.inputs if wish.calibration is not None else {}
+    chosen: Decision = decision or ("count" if output_spikes(wish.graph) else "last")
+    how = FineTuning(epochs=epochs, learning_rate=learning_rate, decision=chosen)
+    tuned = tune(wish.graph, wish.config, learned, labels, how, seed=seed, input_ranges=input_ranges, progress=progress)
+    return with_report(wish, tuned.network)
 
 
 def compile(network: Network, target: str, config: Any = None) -> Compiled:

@@ -6,11 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 from cortexcore.calibration import Samples
 from cortexcore.errors import QuantizationError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
+from cortexcore.export.nodes import Spiking
 from cortexcore.export.passes.populations import normal_form
 from cortexcore.export.quantize import QuantizationConfig
 from cortexcore.export.quantize.mixed import MixedPrecision, choose_bits, weight_bytes
@@ -100,9 +102,28 @@ def quantized(
             "that were kept with the spikes that calibration gave at the bits to start from."
         )
         report = replace(report, warnings=(*report.warnings, sentence))
-    said = {**network.metadata["quantization"], "calibration": report.calibration, "judged": report.data}
-    said |= {} if mixed is None else {"mixed": mixed.to_json()}
-    return replace(network, report=report, metadata={**network.metadata, "quantization": said}), report
+    network = _told(network, report, {} if mixed is None else {"mixed": mixed.to_json()})
+    return network, report
+
+
+def with_report(wish: Wish, network: IntegerNetwork) -> IntegerNetwork:
+    """A network that was made of ``wish.graph``, judged beside that graph; errors as of :func:`quantized`."""
+    check_wish(wish)
+    (report,) = _reports(wish, [network], lambda line: None)
+    return _told(network, report, {})
+
+
+def output_spikes(graph: Graph) -> bool:
+    """Whether every output of ``graph`` is what a spiking neuron sends."""
+    form = normal_form(graph)
+    spiking = {p.name for p in form.populations if isinstance(p.neuron, Spiking)}
+    return all(source in spiking for _, source in form.outputs)
+
+
+def _told(network: IntegerNetwork, report: QuantizationReport, more: Mapping[str, Any]) -> IntegerNetwork:
+    """The network with its report, and with what calibrated and judged it in its metadata."""
+    said = {**network.metadata["quantization"], "calibration": report.calibration, "judged": report.data, **more}
+    return replace(network, report=report, metadata={**network.metadata, "quantization": said})
 
 
 def swept(wish: Wish, widths: Sequence[int], progress: Progress = lambda line: None) -> Sweep:

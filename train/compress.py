@@ -12,13 +12,14 @@ from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.prune import PruneReport, prune_neurons, prune_weights
 from cortexcore.export.quantize import QuantizationConfig, quantize
+from cortexcore.export.quantize.config import usual
 from cortexcore.train.dataset import Beats
 
 if TYPE_CHECKING:
     from cortexcore.train.fit import FitConfig
 
 
-GRID = QuantizationConfig(scale="activity", threshold_levels=1024)
+GRID = usual(calibrated=True)
 """How beat classifiers are put on the grids: what kept most float decisions in the cross-validation over DS1."""
 
 

@@ -44,8 +44,9 @@ def quantize(
         list[str] | None, typer.Option(metavar="LAYER=BITS", help="Bits of one layer instead; repeatable.")
     ] = None,
     scale: Annotated[
-        ScaleChoice, typer.Option(help="What maps to the top of the grid; 'activity' needs calibration.")
-    ] = "max",
+        ScaleChoice | None,
+        typer.Option(help="What maps to the top of the grid; if not said, 'activity' with calibration, else 'max'."),
+    ] = None,
     calibration: Calibration = None,
     judge: Judge = None,
     data: Data = None,
@@ -74,14 +75,15 @@ def quantize(
     """Turn a float graph into an integer network, and say what that did to it."""
     from cortexcore.export.nir_io import write_integer_nir
     from cortexcore.export.passes.input_steps import with_input_steps
-    from cortexcore.export.quantize.config import QuantizationConfig
+    from cortexcore.export.quantize.config import usual
     from cortexcore.export.report.sweep import check_widths
     from cortexcore.opening import open_model
     from cortexcore.study import Wish, check_wish, quantized
 
     figures = None if report is None else report.with_suffix(".json")
     _check_places(graph, output, *(page for page in (report, figures) if page is not None))
-    config = QuantizationConfig(bits=bits, overrides=bits_per_layer(layer_bits or ()), scale=scale)
+    base = usual(calibrated=calibration is not None)
+    config = replace(base, bits=bits, overrides=bits_per_layer(layer_bits or ()), scale=scale or base.scale)
     steps = _steps(input_step or ())
     widths = () if sweep is None else _widths(sweep)
     if sweep is not None:

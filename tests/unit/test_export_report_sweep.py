@@ -20,6 +20,7 @@ from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import LI, LIF, Conv2d, Flatten, Input, Linear, Node, Output, Threshold
 from cortexcore.export.quantize import QuantizationConfig
 from cortexcore.export.quantize import quantize as quantize_graph
+from cortexcore.export.quantize.config import usual
 from cortexcore.export.report.points import Sweep
 from cortexcore.targets.energy.bits import PRICING
 
@@ -117,7 +118,7 @@ def test_points_are_what_each_network_does_alone() -> None:
     assert [p.bits for p in sweep.points] == list(WIDTHS) and sweep.accuracy_float == np.mean(decided == labels)
     for p in sweep.points:
         assert p.bits is not None
-        network = quantize_graph(graph, QuantizationConfig(bits=p.bits), inputs, {"x": (0, 1)})
+        network = quantize_graph(graph, replace(usual(calibrated=True), bits=p.bits), inputs, {"x": (0, 1)})
         assert network.report is not None
         trace = integer.run(network, inputs)
         mine = trace.outputs["y"][-1].argmax(-1)
