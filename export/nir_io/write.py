@@ -48,6 +48,9 @@ def write_nir(graph: Graph, path: Path | str) -> None:
     ``nir.read`` opens with ``type_check=False`` alone is an oblong kernel that has no such form, and a subgraph with
     a node that feeds nothing, which nir takes for a second output.
 
+    Step, reset and discretization travel in our metadata, which other tools do not read: snnTorch's importer assumes a
+    step of 1e-4 s and reset "zero", and knows no LI.
+
     Raises:
         DataError: the file cannot be written.
         GraphError: a name within a subgraph, or the metadata, is something that NIR cannot carry.
