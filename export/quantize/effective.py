@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.export.dynamics import dynamics
+from cortexcore.export.dynamics import Dynamics, dynamics
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Linear
 from cortexcore.export.passes.merge import Operation, per_channel
@@ -37,15 +37,10 @@ class Effective:
 
 
 def effective(population: FloatPopulation, graph: Graph) -> Effective:
-    """Fold the gains of the neurons' equations (:mod:`cortexcore.export.dynamics`) into weights and biases.
-
-    A threshold below 0, which only a neuron without memory can have, becomes a bias: i > θ is i − θ > 0.
-    """
+    """Fold the gains of the neurons' equations (:mod:`cortexcore.export.dynamics`) into weights and biases."""
     factors = dynamics(population.neuron, graph.dt_s, graph.discretization)
     gain = _shared(factors.gain if factors.input_gain is None else factors.gain * factors.input_gain)
-    drive, threshold = factors.drive, factors.threshold
-    if threshold is not None and np.any(threshold < 0):
-        drive, threshold = drive - np.minimum(threshold, 0.0), np.maximum(threshold, 0.0)
+    drive, threshold = drive_and_threshold(factors)
     pushed, zero = np.asarray(gain * population.bias), np.zeros(())
     with_current = factors.alpha is not None
     return Effective(
@@ -56,6 +51,17 @@ def effective(population: FloatPopulation, graph: Graph) -> Effective:
         current=pushed if with_current else zero,
         threshold=None if threshold is None else _shared(threshold),
     )
+
+
+def drive_and_threshold(factors: Dynamics) -> tuple[Float, Float | None]:
+    """What each step adds to v whatever arrives, and the threshold, at least 0.
+
+    A threshold below 0, which only a neuron without memory can have, becomes a bias: i > θ is i − θ > 0.
+    """
+    drive, threshold = factors.drive, factors.threshold
+    if threshold is None or not np.any(threshold < 0):
+        return drive, threshold
+    return np.asarray(drive - np.minimum(threshold, 0.0)), np.asarray(np.maximum(threshold, 0.0))
 
 
 def _gained(operation: Operation, gain: Float, shape: tuple[int, ...]) -> Float:

@@ -112,6 +112,9 @@ def _ports(
     problems: list[str] = []
     for name, node in graph.inputs.items():
         seen = None if calibration is None else np.asarray(calibration.get(name, 0))
+        if seen is not None and seen.dtype.kind not in "biuf":
+            problems.append(f"calibration input '{name}' holds {seen.dtype}, which are no real numbers")
+            continue
         if seen is not None and not (np.isfinite(seen).all() and np.array_equal(seen, np.round(seen))):
             problems.append(
                 f"calibration input '{name}' holds values that are not integers (encode it first, or say what one "

@@ -66,9 +66,12 @@ class FineTuning:
 
     def __post_init__(self) -> None:
         problems = []
-        if min(self.epochs, self.batch) < 1:
-            problems.append(f"epochs {self.epochs} and batch {self.batch} must be at least 1")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0 and self.weight_decay >= 0):
+        if not all(isinstance(count, int) and count >= 1 for count in (self.epochs, self.batch)):
+            problems.append(f"epochs {self.epochs!r} and batch {self.batch!r} must be whole numbers of at least 1")
+        numbers = (self.learning_rate, self.weight_decay, self.temperature, self.surrogate_slope)
+        if not all(math.isfinite(number) for number in numbers):
+            problems.append("learning_rate, weight_decay, temperature and surrogate_slope must be finite")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0):
             problems.append("learning_rate must be above 0 and weight_decay no less than 0")
         if not (0 <= self.distillation <= 1 and self.temperature > 0 and 0 <= self.smoothing < 1):
             problems.append("distillation must lie in [0, 1], temperature above 0, smoothing in [0, 1)")
@@ -167,6 +170,7 @@ def tune(
     if how.distillation:
         fine, taught = replace(config, bits=TWIN_BITS, overrides={}), teacher or graph
         twin = QatNetwork(taught, quantize(taught, fine, calibration, input_ranges)).requires_grad_(False)
+        _check_teacher(twin.network, network)
     losses = _epochs(trained, twin, draw, how, progress or (lambda line: None))
     tuned = to_integer(trained, calibration)
     said = {**how.to_json(), "losses": [round(loss, 4) for loss in losses], "twin_bits": TWIN_BITS if twin else None}
@@ -184,6 +188,22 @@ def only_output(network: IntegerNetwork) -> str:
     if len(network.outputs) != 1:
         raise DataError(f"labels need a network with one output, this one has {len(network.outputs)}")
     return network.outputs[0].source
+
+
+def _check_teacher(teacher: IntegerNetwork, network: IntegerNetwork) -> None:
+    """Refuse a teacher that decides otherwise than the network: other classes, or spikes against a membrane.
+
+    Raises:
+        DataError: its output differs in shape or in kind.
+    """
+    theirs, own = (n.population(only_output(n)) for n in (teacher, network))
+    if theirs.size == own.size and (theirs.vth is None) == (own.vth is None):
+        return
+    said = [f"{p.size} classes by its {'membrane' if p.vth is None else 'spikes'}" for p in (theirs, own)]
+    raise DataError(
+        f"the teacher tells {said[0]} and the network {said[1]}: give a teacher whose output is the network's, or "
+        "distillation=0"
+    )
 
 
 def logits(network: QatNetwork, trace: QatTrace, decision: Decision) -> Tensor:
@@ -209,6 +229,11 @@ def _epochs(
             for group in optimizer.param_groups:
                 group["lr"] = how.learning_rate * (1 + math.cos(math.pi * done)) / 2
             loss = _loss(trained, twin, inputs, labels, how)
+            if not bool(torch.isfinite(loss)):
+                raise CortexCoreError(
+                    f"the loss of epoch {number} is {float(loss.detach())}: use a temperature and a learning rate "
+                    "nearer to the defaults"
+                )
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
@@ -237,11 +262,14 @@ def _loss(
         reduction="batchmean",
         log_target=True,
     )
-    return (1 - how.distillation) * loss + how.distillation * how.temperature**2 * softened
+    return (1 - how.distillation) * loss + how.distillation * (how.temperature * how.temperature) * softened
 
 
 def _checked_labels(inputs: Mapping[str, Array], labels: Array) -> NDArray[np.int64]:
-    values = np.asarray(labels)
+    try:
+        values = np.asarray(labels)
+    except ValueError as error:
+        raise DataError("the labels are no array: give one class index each") from error
     sizes = {np.shape(a)[1] for a in inputs.values() if np.ndim(a) > 1}
     if values.ndim != 1 or values.dtype.kind not in "iu" or sizes != {len(values)} or not len(values):
         raise DataError(

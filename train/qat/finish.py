@@ -20,7 +20,7 @@ from cortexcore.export.passes.as_graph import as_graph
 from cortexcore.export.passes.merge import per_channel
 from cortexcore.export.passes.populations import FloatPopulation, FloatSynapses
 from cortexcore.export.quantize.config import QuantizationConfig
-from cortexcore.export.quantize.effective import Effective
+from cortexcore.export.quantize.effective import Effective, drive_and_threshold
 from cortexcore.export.quantize.measure import population_figures
 from cortexcore.export.quantize.scale import Choice, Seen
 from cortexcore.export.report.evaluate import static_report
@@ -89,7 +89,8 @@ def to_graph(trained: QatNetwork) -> Graph:
         bias = p.bias
         if not stage.neurons.frozen:
             added = stage.neurons.bias().detach().numpy() * 2.0 ** (stage.population.bias_exp - THRESHOLD_SHIFT) / scale
-            bias = np.asarray((np.broadcast_to(added, p.neuron.shape) - factors.drive) / own)
+            drive, _ = drive_and_threshold(factors)
+            bias = np.asarray((np.broadcast_to(added, p.neuron.shape) - drive) / own)
         populations.append(replace(p, synapses=synapses, bias=bias))
     return as_graph(replace(trained.floats, populations=tuple(populations)), trained.graph)
 
@@ -103,8 +104,9 @@ def _trained(trained: QatNetwork, p: Population) -> Population:
     )
     if stage.neurons.frozen:
         return replace(p, synapses=synapses)
-    bias = np.array(np.broadcast_to(stage.neurons.bias().detach().numpy(), p.bias.shape)).astype(np.int32)
-    return replace(p, synapses=synapses, bias=bias)
+    bias = stage.neurons.bias().detach().numpy().astype(np.int32)
+    # Biases that were alike, which are one number then, may differ now.
+    return replace(p, synapses=synapses, bias=np.array(np.broadcast_to(bias, p.shape)) if bias.ndim else bias)
 
 
 def _wanted(trained: QatNetwork, p: Population, scale: float) -> Effective:
