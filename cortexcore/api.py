@@ -31,7 +31,7 @@ def from_torch(
     dt_s: float,
     metadata: Mapping[str, Any] | None = None,
     *,
-    outputs: Sequence[int | str] | None = None,
+    outputs: Sequence[int | str] | int | None = None,
 ) -> Graph:
     """The float graph of a PyTorch network with snnTorch neurons, as ``model.eval()`` computes.
 
@@ -44,7 +44,7 @@ def from_torch(
             where ``forward`` indexes time [T, B, *shape].
         dt_s: length of a step in seconds.
         metadata: JSON values for the graph, e.g. classes.
-        outputs: which of the returned values to keep, by place or, for a returned dict, by name; all if None.
+        outputs: which of the returned values to keep, by place or, for a returned dict, by name, several or one; all if None.
 
     Raises:
         GraphError: what cannot be kept, all at once, each with its remedy.

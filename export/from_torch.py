@@ -54,7 +54,7 @@ def from_torch(
     dt_s: float,
     metadata: Mapping[str, Any] | None = None,
     *,
-    outputs: Sequence[int | str] | None = None,
+    outputs: Sequence[int | str] | int | None = None,
 ) -> Graph:
     """Export a module; see the module docstring for the forms of ``forward``.
 
@@ -65,7 +65,7 @@ def from_torch(
         dt_s: length of a step in seconds; it gives snnTorch's β its time constant, tau = dt/(1 − β).
         metadata: JSON values for the graph, e.g. classes, front end, or ``input_ranges`` {input: (low, high)}, by which
             a reset "subtract" without delay can be proven to be kept.
-        outputs: the returned values that become outputs, by position or name; all of them if None.
+        outputs: the returned values that become outputs, by position or name, several or one; all of them if None.
 
     Returns:
         the graph, discretized with Euler.
@@ -84,6 +84,7 @@ def from_torch(
     from cortexcore.export.torch_import.ranges import unproven
     from cortexcore.export.torch_import.values import Argument
 
+    _require_module(model)
     if not (math.isfinite(dt_s) and dt_s > 0):
         raise GraphError(f"dt_s is {dt_s}, it must be a positive number of seconds")
     _refuse_wrappers(model)
@@ -118,6 +119,15 @@ def from_torch(
     if graph is None or fold.problems:
         raise GraphError(f"{type(model).__name__} cannot be exported: " + "; ".join(dict.fromkeys(fold.problems)))
     return graph
+
+
+def _require_module(model: Any) -> None:
+    import torch
+
+    if isinstance(model, type):
+        raise GraphError(f"{model.__name__} is a class: give an instance, {model.__name__}(...)")
+    if not isinstance(model, torch.nn.Module):
+        raise GraphError(f"a network is a torch.nn.Module, this is of the type {type(model).__name__}: give the module")
 
 
 def _refuse_wrappers(model: torch.nn.Module) -> None:

@@ -26,6 +26,8 @@ from cortexcore.export.torch_import.neurons import STATES, check, neuron
 from cortexcore.export.torch_import.recorder import Recorder
 from cortexcore.export.torch_import.values import Argument, Call, Constant, Refusal, Signal, State, Value, a
 
+SAMPLE = "give a sample of the shape and type that the model takes"
+
 
 class Modules:
     """Records the calls of a model's leaves; :meth:`following` is the context in which the model runs.
@@ -103,7 +105,7 @@ class Modules:
                 neuron(module, shape, 1.0, False)
             except Refusal as refusal:
                 reasons = [str(refusal)]
-        reasons = reasons or [f"is {a(type(module).__name__)} that fails on the shape {shape}: {error}"]
+        reasons = reasons or [f"is {a(type(module).__name__)} that fails on the shape {shape}: {error} ({SAMPLE})"]
         found = [
             f"'{each.place}' {problem}" for each in self.recorder.made if each is not call for problem in each.problems
         ]

@@ -143,14 +143,14 @@ def _reset(module: Any, faults: list[str]) -> Reset:
     delayed = bool(getattr(module, "reset_delay", True))
     if kind == "RSynaptic" and not delayed:
         faults.append(
-            "has reset_delay=False, which snnTorch 1.0 fails at or ignores in an RSynaptic (use reset_delay=True, or "
-            "a Synaptic whose spikes return through a Linear in forward)"
+            "has reset_delay=False, which snnTorch 1.0 fails at or ignores in an RSynaptic (use "
+            + ("" if computed == "zero" else "reset_delay=True, or ")
+            + "a Synaptic whose spikes return through a Linear in forward)"
         )
     elif computed == "zero" and delayed and kind != "Leaky":
         instead = {
             "Lapicque": "snntorch.Leaky",
-            "RSynaptic": "reset_mechanism='subtract', or a Synaptic with reset_delay=False whose spikes return "
-            "through a Linear in forward",
+            "RSynaptic": "a Synaptic with reset_delay=False whose spikes return through a Linear in forward",
         }
         faults.append(f"drops the input of the step after a spike (use {instead.get(kind, 'reset_delay=False')})")
     if module.inhibition:

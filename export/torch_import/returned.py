@@ -29,14 +29,16 @@ class Leaf:
         return _part(self.value.steps[-1] if isinstance(self.value, Record) else self.value)
 
 
-def wanted_outputs(modules: Modules, result: Any, keep: Sequence[int | str] | None) -> tuple[list[Wanted], list[str]]:
+def wanted_outputs(
+    modules: Modules, result: Any, keep: Sequence[int | str] | int | None
+) -> tuple[list[Wanted], list[str]]:
     """The outputs among the returned values, and a sentence for each that cannot be one.
 
     Args:
         modules: the run.
         result: what forward returned: a tensor, or tensors in tuples, lists and dicts.
-        keep: indices of the returned values in order, or their names; None for all but the states that forward was
-            handed, and what a readout's returned membrane implies.
+        keep: indices of the returned values in order, or their names, or one alone; None for all but the states that
+            forward was handed, and what a readout's returned membrane implies.
 
     Raises:
         GraphError: nothing is returned, or ``keep`` names what is not.
@@ -52,11 +54,12 @@ def wanted_outputs(modules: Modules, result: Any, keep: Sequence[int | str] | No
         }
         kept = [leaf for leaf in leaves if leaf.part not in handed and not _implied(leaf, readouts)]
     else:
-        kept = _chosen(leaves, keep)
+        kept = _chosen(leaves, (keep,) if isinstance(keep, int | str) else keep)
     found: list[tuple[str, tuple[Signal, ...]]] = []
+    instead = _spikes_instead(leaves, kept)
     for leaf in kept:
         try:
-            found.append((leaf.name, _signals(recorder, leaf)))
+            found.append((leaf.name, _signals(recorder, leaf, instead)))
         except Refusal as refusal:
             problems.append(f"the returned '{leaf.name}' {refusal}")
     single = len(kept) == 1 and not isinstance(result, Mapping)
@@ -136,29 +139,40 @@ def _chosen(leaves: Sequence[Leaf], keep: Sequence[int | str]) -> list[Leaf]:
     return [leaves[i] for i in sorted({each for each in positions if isinstance(each, int)})]
 
 
-def _signals(recorder: Recorder, leaf: Leaf) -> tuple[Signal, ...]:
-    """The signal of a returned value at each step, or at the last one alone."""
+def _spikes_instead(leaves: Sequence[Leaf], kept: Sequence[Leaf]) -> str:
+    """The choice of outputs that takes the spikes of a neuron where ``kept`` has a state of it."""
+    spikes = {leaf.part[0]: i for i, leaf in enumerate(leaves) if leaf.part[1:] == ("spikes",)}
+    choice = {
+        spikes.get(leaf.part[0]) if leaf.part[1:] in (("mem",), ("syn",)) else leaves.index(leaf) for leaf in kept
+    }
+    if None in choice:
+        return "return its spikes"
+    return f"keep its spikes, outputs={tuple(sorted(i for i in choice if i is not None))}"
+
+
+def _signals(recorder: Recorder, leaf: Leaf, instead: str) -> tuple[Signal, ...]:
+    """The signal of a returned value at each step, or at the last one alone; ``instead`` of a state, in words."""
     match leaf.value:
         case Record(steps=steps):
             if None in steps:
                 raise Refusal("leaves out some steps (record every step)")
-            return tuple(_sent(step) for step in steps if step is not None)
+            return tuple(_sent(step, instead) for step in steps if step is not None)
         case State() | Signal():
-            return (_sent(leaf.value),)
+            return (_sent(leaf.value, instead),)
         case Constant():
             raise Refusal("depends on no input (leave it out by outputs=(...))")
     return (recorder.signal(leaf.tensor),)
 
 
-def _sent(value: Signal | State) -> Signal:
+def _sent(value: Signal | State, instead: str) -> Signal:
     if isinstance(value, Signal):
         return value
     call = value.call
     if value.which != "mem":
-        raise Refusal(f"is the synaptic current of '{call.place}', which no output carries (choose by outputs=(...))")
+        raise Refusal(f"is the synaptic current of '{call.place}', which no output carries ({instead})")
     if call.module.reset_mechanism != "none":
         raise Refusal(
-            f"is the membrane of '{call.place}', which spikes, and no output carries both (choose what to keep, e.g. "
-            "outputs=(0,), or make it a readout with reset_mechanism='none')"
+            f"is the membrane of '{call.place}', which spikes, and no output carries the membrane of a neuron that "
+            f"spikes ({instead}, or make it a readout with reset_mechanism='none')"
         )
     return Signal(((call, "mem"),), call.shape)

@@ -311,6 +311,23 @@ def test_membranes_of_spiking_neurons_are_chosen_away() -> None:
         from_torch(model, np.zeros((1, 3)), 1e-3)
     graph = from_torch(model, np.zeros((1, 3)), 1e-3, outputs=(0,))
     assert list(graph.outputs) == ["y"] and graph.sources("y") == ["1"]
+    with pytest.raises(GraphError, match=r"no output carries the membrane of a neuron that spikes \(keep its spikes"):
+        from_torch(model, np.zeros((1, 3)), 1e-3, outputs=(1,))
+    refused(lambda m, x: m.z(m.fc(x))[1], r"that spikes \(return its spikes, or make it a readout")
+
+
+@pytest.mark.parametrize("one", [0, "y0"])
+def test_one_output_needs_no_tuple(one: int | str) -> None:
+    model = nn.Sequential(nn.Linear(3, 2), leaky(output=True))
+    assert from_torch(model, np.zeros((1, 3)), 1e-3, outputs=one).sources("y") == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [(nn.Linear, "Linear is a class: give an instance"), (3, "of the type int")]
+)
+def test_what_is_no_network(given: Any, says: str) -> None:
+    with pytest.raises(GraphError, match=says):
+        from_torch(given, np.zeros((1, 3)), 1e-3)
 
 
 class HandedOn(nn.Module):

@@ -82,10 +82,14 @@ def test_layers(layer: nn.Module, shape: tuple[int, ...], says: str) -> None:
         (snn.RLeaky(0.5, linear_features=3, init_hidden=True, reset_mechanism="zero"), "use reset_delay=False"),
         (
             snn.RSynaptic(0.5, 0.5, linear_features=3, init_hidden=True, reset_mechanism="zero"),
-            "reset_mechanism='subtract', or",
+            r"after a spike \(use a Synaptic with reset_delay=False whose spikes return through a Linear in forward\)",
         ),
         (snn.RLeaky(0.5, linear_features=3, init_hidden=True, reset_delay=False), "subtracts its threshold at once"),
         (snn.RSynaptic(0.5, 0.5, linear_features=3, init_hidden=True, reset_delay=False), "fails at or ignores"),
+        (
+            snn.RSynaptic(0.5, 0.5, linear_features=3, init_hidden=True, reset_mechanism="zero", reset_delay=False),
+            r"in an RSynaptic \(use a Synaptic",
+        ),
         (snn.Lapicque(beta=0.9, init_hidden=True, reset_mechanism="zero"), "use snntorch.Leaky"),
         (snn.Lapicque(beta=0.2, init_hidden=True), "keeps -0.609438 of its membrane .*beta of at least 0.37"),
         (snn.Alpha(0.9, 0.8, init_hidden=True), "is an Alpha, which has no counterpart .use snntorch's Leaky"),
@@ -147,3 +151,16 @@ def test_all_offending_modules_come_at_once() -> None:
 def test_what_was_found_before_a_module_fails_is_told_as_well() -> None:
     message = refused(nn.Sequential(nn.ReLU(), nn.Linear(5, 3), leaky()), "")
     assert "'0' is a ReLU" in message and "'1' is a Linear that fails" in message
+
+
+def test_a_layer_that_fails_on_the_sample_says_what_sample_to_give() -> None:
+    refused(nn.Sequential(nn.Linear(5, 3), leaky()), "multiplied.*give a sample of the shape and type that")
+
+
+@pytest.mark.parametrize("kind", ["Leaky", "Synaptic", "RLeaky"])
+def test_the_remedy_for_a_delayed_reset_to_zero_exports(kind: str) -> None:
+    decays = (0.5, 0.5) if kind == "Synaptic" else (0.5,)
+    options = {"linear_features": 3} if kind == "RLeaky" else {}
+    neuron = getattr(snn, kind)(*decays, init_hidden=True, reset_mechanism="zero", reset_delay=False, **options)
+    node = from_torch(nn.Sequential(nn.Linear(3, 3), neuron), np.zeros((1, 3)), 1e-3).nodes["1"]
+    assert node.reset == "zero" and not node.reset_delay
