@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cortexcore.errors import QuantizationError
+from cortexcore.export.batches import SLICE
 from cortexcore.export.graph import Graph
 from cortexcore.export.integer import run
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
@@ -86,3 +87,19 @@ def test_it_says_what_it_is_and_wants_to_know_the_bits() -> None:
     inputs = {"x": np.ones((2, 1, 3), np.int64)}
     with pytest.raises(QuantizationError, match="how many bits in, loop have"):
         joules(replace(network, metadata={}), inputs, run(network, inputs))
+
+
+def test_signed_spikes_are_added_and_graded_values_multiplied() -> None:
+    inputs = {"x": np.array([[[-1, 1, 1]]])}
+    graded = by_hand(8)
+    signed = replace(graded, inputs=(InputPort("x", (3,), -1, 1),))
+    spent = [joules(network, inputs, run(network, inputs)) for network in (graded, signed)]
+    assert spent[0] - spent[1] == pytest.approx(3 * MUL8, rel=1e-9)
+
+
+def test_the_mean_over_more_inferences_than_run_at_once() -> None:
+    network = by_hand(8)
+    one = np.array([[[5, 1, 0]], [[0, 0, 7]], [[0, 0, 0]]])
+    wanted, others = layer_energies_j(network, {"x": one})
+    per_bit, rest = layer_energies_j(network, {"x": np.repeat(one, 3 * SLICE, axis=1)})
+    assert per_bit == pytest.approx(wanted) and rest == pytest.approx(others)

@@ -12,10 +12,11 @@ import pytest
 from cortexcore.errors import QuantizationError
 from cortexcore.export import integer, reference
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import LI, LIF, Conv1d, Flatten, Input, Linear, Node, Output
+from cortexcore.export.nodes import IF, LI, LIF, Conv1d, Flatten, Input, Linear, Node, Output
 from cortexcore.export.quantize import QuantizationConfig, quantize
 from cortexcore.export.quantize.layers import grid_layer
-from cortexcore.export.quantize.mixed import choose_bits
+from cortexcore.export.quantize.mixed import JUDGED, _Search, choose_bits, weight_bytes
+from cortexcore.export.quantize.prepare import prepare
 
 RANGES = {"x": (0, 1)}
 
@@ -162,3 +163,50 @@ def test_bits_that_were_given_are_not_exceeded() -> None:
     found = choose_bits(graph(), data(8), 900, config=config, input_ranges=RANGES)
     assert found.cost <= 900 and found.config.overrides["small"] <= 4
     assert all(found.config.overrides[layer] <= 6 for layer in WEIGHTS)
+
+
+def test_a_budget_that_is_met_exactly_takes_and_gives_nothing() -> None:
+    full = bytes_of(dict.fromkeys(WEIGHTS, 8))
+    found = choose_bits(graph(), data(4), full, input_ranges=RANGES)
+    assert len(found.steps) == 1 and found.cost == full
+    assert weight_bytes({"a": 3})("a", 3) == 2
+
+
+def test_bits_are_given_back_up_to_the_budget_itself() -> None:
+    """From 8 bits the costly layer falls below the budget at once; the cheap one's bit then fits exactly."""
+    prices = {"conv": 1.0, "large": 100.0, "small": 1.0}
+    found = choose_bits(graph(), data(8), 614.0, cost=lambda layer, bits: prices[layer] * bits, input_ranges=RANGES)
+    given = [step.cost for step in found.steps]
+    assert found.cost == max(cost for cost in given if cost <= 614.0)
+
+
+def test_harm_is_judged_on_inferences_from_the_whole_calibration() -> None:
+    """The first inferences are silent, as where a recording starts: without the rest every choice would look alike."""
+    inputs = data(256)
+    inputs["x"][:, :JUDGED] = 0
+    assert choose_bits(graph(), inputs, 1e9, input_ranges=RANGES).steps[0].harm > 0
+
+
+def test_a_late_spike_harms_less_than_a_lost_one() -> None:
+    search = _Search(prepare(spiking(1.0), {"x": ONES}, RANGES), {"x": ONES}, QuantizationConfig(), None)
+    harms = [
+        search._measured(quantize(spiking(weight), QuantizationConfig(), {"x": ONES}, RANGES))[0]
+        for weight in (0.6, 0.2)
+    ]
+    # Of ten spikes at a weight of 1 a weight of 0.6 fires every second one, and one of 0.2 none but one in six.
+    counts = [np.cumsum(reference.run(spiking(w), {"x": ONES}).outputs["y"][:, 0, 0]) for w in (1.0, 0.6, 0.2)]
+    power = np.square(counts[0]).sum()
+    assert harms == pytest.approx([np.square(each - counts[0]).sum() / power for each in counts[1:]])
+
+
+ONES = np.ones((10, 1, 1), np.int8)
+
+
+def spiking(weight: float) -> Graph:
+    nodes: dict[str, Node] = {
+        "x": Input((1,)),
+        "fc": Linear(np.array([[weight]])),
+        "n": IF((1,), num(1e3), num(0.9), "zero"),
+        "y": Output((1,)),
+    }
+    return Graph(nodes, tuple(itertools.pairwise(nodes)), 1e-3, "euler")

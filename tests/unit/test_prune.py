@@ -260,3 +260,46 @@ def test_biases_that_differ_within_a_channel_move_into_the_leak_or_are_refused()
     graph = padded_pool_graph(IF((2, 4, 4), np.array(1 / DT), np.array(1.0), "zero"))
     with pytest.raises(GraphError, match="bias of 'neuron' differs within a channel"):
         as_graph(normal_form(graph), graph)
+
+
+@pytest.mark.parametrize(("share", "gone"), [(0.3, 1), (0.5, 2), (0.74, 3)])
+def test_shares_are_rounded_down(share, gone):
+    """Of 5 weights in each layer, and of 5 neurons."""
+    graph = chain(
+        ("x", Input((1,))),
+        ("fc1", Linear(np.arange(1.0, 6).reshape(5, 1))),
+        ("lif", lif((5,))),
+        ("fc2", Linear(np.arange(1.0, 6).reshape(1, 5))),
+        ("li", li((1,))),
+        ("y", Output((1,))),
+    )
+    pruned = prune_weights(graph, share).graph
+    assert [np.count_nonzero(pruned.nodes[name].weight) for name in ("fc1", "fc2")] == [5 - gone, 5 - gone]
+    assert prune_neurons(graph, share).graph.nodes["lif"].shape == (5 - gone,)
+
+
+def test_of_equal_weights_the_first_go():
+    weight = RNG.choice([-1.0, 1.0], (20, 30))
+    graph = chain(("x", Input((30,))), ("fc", Linear(weight)), ("li", li((20,))), ("y", Output((20,))))
+    wanted = weight.reshape(-1).copy()
+    wanted[:240] = 0
+    assert np.array_equal(prune_weights(graph, 0.4).graph.nodes["fc"].weight.reshape(-1), wanted)
+
+
+def test_what_every_reader_takes_of_a_neuron_counts():
+    """The last reader takes nothing of neuron 0, the first a lot; neuron 1 means little to both."""
+    nodes = {
+        "x": Input((2,)),
+        "fc": Linear(np.ones((3, 2))),
+        "lif": lif((3,)),
+        "a": Linear(np.array([[9.0, 0.1, 1.0]])),
+        "b": Linear(np.array([[0.0, 0.1, 1.0]])),
+        "la": li((1,)),
+        "lb": li((1,)),
+        "ya": Output((1,)),
+        "yb": Output((1,)),
+    }
+    edges = [("x", "fc"), ("fc", "lif")]
+    edges += [("lif", "a"), ("a", "la"), ("la", "ya"), ("lif", "b"), ("b", "lb"), ("lb", "yb")]
+    pruned = prune_neurons(Graph(nodes, tuple(edges), DT, "euler"), 0.34).graph
+    assert np.array_equal(pruned.nodes["a"].weight, [[9.0, 1.0]])
