@@ -56,6 +56,22 @@ def test_the_bound_of_a_subtracting_neuron_is_reached(delay: bool, steady: int) 
     assert before_reset.max() <= steady
 
 
+def test_the_bound_of_a_resetting_neuron_is_reached() -> None:
+    """Leak ½, θ = 640: v at most 640/2 + 20·2^6 = 1600, from a v that just does not fire."""
+    network = alone(replace(NEURON, dv=2048, vth=10), 0, 10)
+    trace = integer.run(network, {"x": np.array([5, 10]).reshape(2, 1, 1)})
+    before = 64 * 2 * 10 + trace.v["n"][0].item() // 2
+    assert trace.spikes["n"].reshape(-1).tolist() == [0, 1]
+    assert bounds(network)["n"].v[1] == before == 1600
+
+
+def test_a_negative_exponent_rounds_the_bound_down_as_it_does_the_current() -> None:
+    """−2·2^−8 is −1 after the shift, a unit below 0: the bound must hold it."""
+    weak = Synapses("w", "x", Dense(np.array([[-2]], np.int32), -8))
+    network = alone(replace(NEURON, synapses=(weak,)), 0, 1)
+    assert integer.run(network, {"x": np.ones((1, 1, 1), int)}).u["n"].item() == -64 == bounds(network)["n"].u[0]
+
+
 def test_a_delayed_reset_pulls_below_zero() -> None:
     """θ = 6400 is passed by 2·50·2^6 + 64; a step later v = 6464/2 − 2·2^6 + 64 − θ, and the bound is −64 − θ/2."""
     neuron = replace(NEURON, dv=2048, vth=100, reset="subtract", reset_delay=True, bias=np.int32([64]))

@@ -53,9 +53,9 @@ def test_by_hand(bits: int) -> None:
     # "in": three values ≠ 0 meet 2 weights each; of these 1 + 0 + 2 are not zero, and graded.
     # "loop": both spikes of steps 0 and 1 arrive, 4 values meet 2 weights each; 2 of these are not zero.
     wanted = 6 * bits * FETCH + 3 * (ADD + MUL8) + 8 * 8 * FETCH + 2 * ADD + 3 * 2 * UPDATE
-    assert joules(network, inputs, trace) == pytest.approx(wanted, rel=1e-12)
+    assert joules(network, inputs, trace) == pytest.approx(wanted, rel=1e-12, abs=0)
     per_bit, rest = layer_energies_j(network, inputs)
-    assert per_bit["in"] * bits + per_bit["loop"] * 8 + rest == pytest.approx(wanted, rel=1e-12)
+    assert per_bit["in"] * bits + per_bit["loop"] * 8 + rest == pytest.approx(wanted, rel=1e-12, abs=0)
 
 
 def graph(current: bool) -> Graph:
@@ -78,7 +78,7 @@ def test_at_8_bits_it_is_the_break_even_models_snn(current: bool) -> None:
     assert np.all(network.population("n").synapses[0].operation.weight)
     trace = run(network, inputs)
     snn = break_even(count(network, inputs, trace)).figures["SNN"].value
-    assert joules(network, inputs, trace) / 7 == pytest.approx(snn, rel=1e-12)
+    assert joules(network, inputs, trace) / 7 == pytest.approx(snn, rel=1e-12, abs=0)
 
 
 def test_it_says_what_it_is_and_wants_to_know_the_bits() -> None:
@@ -94,7 +94,7 @@ def test_signed_spikes_are_added_and_graded_values_multiplied() -> None:
     graded = by_hand(8)
     signed = replace(graded, inputs=(InputPort("x", (3,), -1, 1),))
     spent = [joules(network, inputs, run(network, inputs)) for network in (graded, signed)]
-    assert spent[0] - spent[1] == pytest.approx(3 * MUL8, rel=1e-9)
+    assert spent[0] - spent[1] == pytest.approx(3 * MUL8, rel=1e-9, abs=0)
 
 
 def test_the_mean_over_more_inferences_than_run_at_once() -> None:
@@ -102,4 +102,4 @@ def test_the_mean_over_more_inferences_than_run_at_once() -> None:
     one = np.array([[[5, 1, 0]], [[0, 0, 7]], [[0, 0, 0]]])
     wanted, others = layer_energies_j(network, {"x": one})
     per_bit, rest = layer_energies_j(network, {"x": np.repeat(one, 3 * SLICE, axis=1)})
-    assert per_bit == pytest.approx(wanted) and rest == pytest.approx(others)
+    assert per_bit == pytest.approx(wanted, rel=1e-9, abs=0) and rest == pytest.approx(others, rel=1e-9, abs=0)

@@ -14,7 +14,7 @@ from cortexcore.export import integer, reference
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import IF, LI, LIF, Conv1d, Flatten, Input, Linear, Node, Output
 from cortexcore.export.quantize import QuantizationConfig, quantize
-from cortexcore.export.quantize.layers import grid_layer
+from cortexcore.export.quantize.layers import SAMPLE, grid_layer
 from cortexcore.export.quantize.mixed import JUDGED, _Search, choose_bits, weight_bytes
 from cortexcore.export.quantize.prepare import prepare
 
@@ -210,3 +210,30 @@ def spiking(weight: float) -> Graph:
         "y": Output((1,)),
     }
     return Graph(nodes, tuple(itertools.pairwise(nodes)), 1e-3, "euler")
+
+
+def test_what_never_was_active_counts_a_little_even_where_nothing_was() -> None:
+    weight = np.random.default_rng(1).normal(size=(3, 5))
+    config = QuantizationConfig(2, scale="activity")
+    silent = grid_layer("fc", weight, Linear(weight), config, np.zeros(5))
+    assert silent.error(1 / silent.ratio, 1 / silent.ratio) > 0
+
+
+def test_an_error_counts_every_weight_of_large_layers_and_of_even_kernels() -> None:
+    """Errors of currents add up over a layer's weights, and a sample of them meets every tap of a kernel."""
+    weight = np.random.default_rng(2).normal(size=(3, 5))
+    config, moments = QuantizationConfig(3, scale="activity"), np.ones(5)
+    one, two = (grid_layer("fc", w, Linear(w), config, moments) for w in (weight, np.vstack([weight, weight])))
+    assert two.error(50.0, 50.0) == pytest.approx(2 * one.error(50.0, 50.0))
+    taps = np.zeros((SAMPLE, 1, 2))
+    taps[:, :, 1] = np.random.default_rng(3).normal(size=(SAMPLE, 1))
+    kernel = Conv1d(taps, np.zeros(SAMPLE), 4)
+    assert grid_layer("c", taps, kernel, QuantizationConfig(3, scale="mse"), None).error(50.0, 50.0) > 0
+
+
+def test_weights_that_just_fit_take_no_further_exponent() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        weight = rng.normal(size=(2, 3))
+        layer = grid_layer("fc", weight, Linear(weight), QuantizationConfig(), None)
+        assert [layer.exponent(2.0**e / layer.ratio) for e in (-3, 0, 5)] == [-3, 0, 5]

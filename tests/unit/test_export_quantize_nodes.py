@@ -188,6 +188,9 @@ def test_a_bias_into_a_synaptic_current() -> None:
         trace.u["n"] * unit, wanted.u["n"] * gain, atol=0.02 * np.abs(wanted.u["n"] * gain).max()
     )
     assert "helper" in network.metadata["quantization"]["populations"]["n_on"]
+    coarse = quantize(graph, QuantizationConfig(bits=2), {"x": data}, {"x": (0, 1)})
+    layers = coarse.metadata["quantization"]["populations"]["n"]["layers"]
+    assert {name: layer["bits"] for name, layer in layers.items()} == {"fc": 2, "n_on_to_n": 8}
 
 
 def delayed_graph(delay: np.ndarray) -> Graph:
@@ -248,8 +251,11 @@ def test_spikes_of_an_input_can_be_delayed_and_graded_values_cannot() -> None:
     )
     data = spikes(4)
     assert agreement(graph, data, "n") > 0.97
-    with pytest.raises(QuantizationError, match="'a' delays the input 'x', which takes values from -3 to 3"):
-        quantize(graph, None, None, {"x": (-3, 3)})
+    for low, high in ((-3, 3), (0, 2), (-1, 1)):
+        with pytest.raises(
+            QuantizationError, match=f"'a' delays the input 'x', which takes values from {low} to {high}"
+        ):
+            quantize(graph, None, None, {"x": (low, high)})
 
 
 def test_pools_and_flattens_between_neurons() -> None:

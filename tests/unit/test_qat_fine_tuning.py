@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from cortexcore.errors import CortexCoreError, DataError
+from cortexcore.errors import CortexCoreError, DataError, GraphError
 from cortexcore.export import integer, reference
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Dense, Synapses
-from cortexcore.export.nodes import LI, LIF, Affine, Input, Node, Output, Threshold
+from cortexcore.export.nodes import LI, LIF, Affine, Conv1d, Input, Node, Output, Threshold
 from cortexcore.export.quantize import QuantizationConfig, quantize
 from cortexcore.train.qat import FineTuned, FineTuning, QatNetwork, fine_tune
 from cortexcore.train.qat.finish import to_graph, to_integer
@@ -185,6 +185,23 @@ def test_a_loss_that_is_no_number_stops_the_training(temperature: float) -> None
 def test_inputs_that_are_no_numbers_are_refused(inputs: np.ndarray) -> None:
     with pytest.raises(CortexCoreError, match=r"input 'x' holds .* no real numbers"):
         fine_tune(classifier(), CONFIG, {"x": inputs}, LABELS, FineTuning(1))
+
+
+def test_what_cannot_be_written_as_a_graph_is_refused_before_it_is_trained() -> None:
+    """Time constants that differ within a channel make a matrix of the kernel, which has no node of its own."""
+    rng = np.random.default_rng(6)
+    own = LIF((2, 6), rng.uniform(4e-3, 9e-3, (2, 6)), np.array(8.0), np.zeros(()), np.ones(()), "zero")
+    graph = chain(
+        x=Input((1, 6)),
+        conv=Conv1d(rng.normal(size=(2, 1, 3)), np.zeros(2), 6, padding=1),
+        lif=own,
+        y=Output((2, 6)),
+    )
+    lines: list[str] = []
+    inputs = {"x": data()["x"][:, :, None]}
+    with pytest.raises(GraphError, match="'conv' is a matrix into neurons of shape"):
+        fine_tune(graph, CONFIG, inputs, LABELS, FineTuning(1, decision="count"), progress=lines.append)
+    assert not lines
 
 
 def test_labels_that_are_no_array_are_refused() -> None:

@@ -171,6 +171,7 @@ def tune(
         fine, taught = replace(config, bits=TWIN_BITS, overrides={}), teacher or graph
         twin = QatNetwork(taught, quantize(taught, fine, calibration, input_ranges)).requires_grad_(False)
         _check_teacher(twin.network, network)
+    to_graph(trained)  # a graph that cannot be written is refused before it is trained
     losses = _epochs(trained, twin, draw, how, progress or (lambda line: None))
     tuned = to_integer(trained, calibration)
     said = {**how.to_json(), "losses": [round(loss, 4) for loss in losses], "twin_bits": TWIN_BITS if twin else None}
