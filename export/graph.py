@@ -129,4 +129,5 @@ class Graph:
 
 def usable(name: str) -> bool:
     """Whether a file can keep ``name`` as a node's name."""
-    return bool(name.strip(".")) and "/" not in name and "\0" not in name
+    surrogates = any("\ud800" <= letter <= "\udfff" for letter in name)
+    return bool(name.strip(".")) and "/" not in name and "\0" not in name and not surrogates

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 import zipfile
 import zlib
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cortexcore.errors import BundleError
+from cortexcore.errors import BundleError, GraphError
 from cortexcore.export.files import write_text
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
@@ -91,7 +92,10 @@ class Bundle:
         chosen = get_target(target)
         network = self.graph if chosen.takes == "float" else self.network
         if network is None:
-            raise BundleError(f"target '{target}' runs the float graph, which the bundle '{self.name}' does not have")
+            raise BundleError(
+                f"target '{target}' runs the float graph, which the bundle '{self.name}' does not have: "
+                "save_bundle(..., graph=graph) keeps it"
+            )
         if target in self.manifest["targets"]:
             return Compiled(network, chosen, chosen.load(self.folder / target))
         return compile(network, target)
@@ -117,9 +121,16 @@ def save_bundle(
 
     Raises:
         BundleError: something else stands at ``path``.
-        GraphError, TargetUnavailable: a target cannot take the network, or its packages are missing.
+        GraphError, TargetUnavailable: it is no integer network, a target cannot take it, or its packages are missing.
     """
     path = Path(path)
+    if not isinstance(network, IntegerNetwork):
+        raise GraphError(
+            f"a bundle is made of an integer network, not of {type(network).__name__}: quantize the graph first, and "
+            "give it as graph=graph"
+        )
+    if graph is not None and not isinstance(graph, Graph):
+        raise GraphError(f"graph is of the type {type(graph).__name__}: give the float graph, or leave it out")
     require_bundle_place(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +157,9 @@ def require_bundle_place(path: Path) -> None:
         raise BundleError(f"'{path}' exists and is not a bundle; choose another name or remove it")
     if path.is_dir() and path.suffix == ".zip":
         raise BundleError(f"'{path}' is a folder, and a name ending in .zip makes a file; choose another name")
+    folder = next((parent for parent in path.absolute().parents if parent.exists()), path)
+    if not os.access(folder, os.W_OK):
+        raise BundleError(f"'{path}' cannot be written: '{folder}' is read-only; choose another place")
 
 
 def load_bundle(path: Path | str) -> Bundle:

@@ -8,6 +8,7 @@ known, and links that lead elsewhere are refused. What is written appears under 
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import math
 import os
@@ -21,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from cortexcore.errors import DataError, GraphError, missing_package
+from cortexcore.errors import GraphError, missing_package
 from cortexcore.export.files import replacing
 from cortexcore.export.nir_io.fields import Tree
 
@@ -57,10 +58,20 @@ def read_tree(path: Path, max_bytes: int = MAX_BYTES, seconds: int = SECONDS) ->
         if "refused" in said:
             raise GraphError(f"{path} {said['refused']}")
         if "damaged" in said:
-            raise GraphError(f"{path} is damaged or no HDF5 file ({said['damaged']}); write it again with its tool")
+            if not _signed(path):
+                raise GraphError(f"{path} is no HDF5 file, which a NIR file is; give a .nir file")
+            raise GraphError(f"{path} is damaged ({said['damaged']}); write it again with its tool")
         found.seek(0)
         version = _item(said["version"], found)
         return _item(said["node"], found), version if isinstance(version, str) else "unknown"
+
+
+def _signed(path: Path) -> bool:
+    """Whether HDF5's signature stands where its format lets it: at 0, 512 or a double of that."""
+    signature = b"\x89HDF\r\n\x1a\n"
+    with path.open("rb") as file:
+        head = file.read(2**16)
+    return any(head.startswith(signature, place) for place in (0, *(2**power for power in range(9, 16))))
 
 
 def _unpacked(path: Path, max_bytes: int, seconds: int, found: IO[bytes]) -> dict[str, Any]:
@@ -145,11 +156,10 @@ def write_whole(path: Path, nir_graph: Any) -> None:
     """
     import nir
 
+    whole = io.BytesIO()  # HDF5 crashes the process where a disk fills up under it
+    nir.write(whole, _Written(nir_graph))  # type: ignore[arg-type]
     with replacing(path) as temporary:
-        try:
-            nir.write(temporary, _Written(nir_graph))
-        except OSError as error:
-            raise DataError(f"'{path}' cannot be written: {error.strerror or error}") from error
+        temporary.write_bytes(whole.getbuffer())
 
 
 class _Written:

@@ -385,7 +385,7 @@ def test_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(nir, "write", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DataError, match="No space left"):
         write_nir(first_graph(), tmp_path / "g.nir")
     assert (tmp_path / "g.nir").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
