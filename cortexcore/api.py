@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +100,7 @@ def quantize(
 
 def sweep(
     graph: Graph,
-    bits: Sequence[int] = (8, 7, 6, 5, 4, 3, 2),
+    bits: int | Iterable[int] = (8, 7, 6, 5, 4, 3, 2),
     calibration: Inputs | None = None,
     input_ranges: Mapping[str, tuple[int, int]] | None = None,
     *,
@@ -115,7 +115,7 @@ def sweep(
 
     Args:
         graph: the float network.
-        bits: the widths, each from 2 to 8 and once.
+        bits: the widths, each from 2 to 8 and once, or a single one.
         layer_bits: layers that keep bits of their own at every width.
         progress: called with a line now and then.
         calibration, input_ranges, scale, judge, labels, input_steps: as of :func:`quantize`.
@@ -126,12 +126,12 @@ def sweep(
     Raises:
         GraphError, QuantizationError, DataError: as of :func:`quantize`.
     """
+    from cortexcore.export.report.sweep import checked_widths
     from cortexcore.study import swept
 
-    wish = _wish(
-        graph, bits[0] if bits else 8, calibration, input_ranges, layer_bits, scale, judge, labels, input_steps
-    )
-    return swept(wish, bits, progress)
+    widths = checked_widths(bits)
+    wish = _wish(graph, widths[0], calibration, input_ranges, layer_bits, scale, judge, labels, input_steps)
+    return swept(wish, widths, progress)
 
 
 def _wish(
@@ -150,6 +150,8 @@ def _wish(
     from cortexcore.export.quantize.config import usual
     from cortexcore.study import Wish
 
+    if not isinstance(graph, Graph):
+        raise GraphError(f"only a float graph can be quantized, not a {type(graph).__name__}: from_torch makes one")
     if input_steps is not None:
         graph = with_input_steps(graph, input_steps)
     base = usual(calibrated=calibration is not None)

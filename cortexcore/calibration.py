@@ -46,9 +46,17 @@ def from_arrays(given: Inputs, graph: Graph, what: str, labels: Array | None = N
     """Samples of arrays; a missing batch axis is put in, floats are rounded to their input's
     step where it has one. Raises DataError where they do not fit the graph."""
     shapes = {name: node.shape for name, node in graph.inputs.items()}
-    inputs, _ = to_batch(dict(given) if isinstance(given, Mapping) else {"x": np.asarray(given)}, shapes)
+    named = given if isinstance(given, Mapping) else {"x": given}
+    inputs, _ = to_batch({name: _array(values, f"input '{name}'") for name, values in named.items()}, shapes)
     found = rounded(inputs, graph)
-    return Samples(found.inputs, None if labels is None else np.asarray(labels), what, rounded=found.said)
+    return Samples(found.inputs, None if labels is None else _array(labels, "labels"), what, rounded=found.said)
+
+
+def _array(values: object, what: str) -> Array:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that have a gradient or a device
+        raise DataError(f"{what} cannot be made a NumPy array: {error}") from error
 
 
 def read_samples(

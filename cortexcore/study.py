@@ -21,7 +21,7 @@ from cortexcore.export.quantize.prepare import Prepared, prepare
 from cortexcore.export.report.evaluate import Evidence, judge, static_report
 from cortexcore.export.report.points import Sweep
 from cortexcore.export.report.report import QuantizationReport
-from cortexcore.export.report.sweep import check_widths, sweep_of
+from cortexcore.export.report.sweep import checked_widths, sweep_of
 from cortexcore.targets.energy.bits import PRICING, layer_bits, layer_energies_j
 
 Progress = Callable[[str], None]
@@ -83,8 +83,7 @@ def quantized(
         GraphError, QuantizationError: what cannot be kept, all at once, each with its remedy.
         DataError: calibration or judged data do not fit the graph.
     """
-    if widths:
-        check_widths(widths)
+    widths = checked_widths(widths) if widths else ()
     check_wish(wish)
     prepared = _prepared(wish)
     mixed = _mixed(wish, prepared, progress)
@@ -128,7 +127,7 @@ def _told(network: IntegerNetwork, report: QuantizationReport, more: Mapping[str
 
 def swept(wish: Wish, widths: Sequence[int], progress: Progress = lambda line: None) -> Sweep:
     """The network at several bit widths, without choosing one of them; errors as of :func:`quantized`."""
-    check_widths(widths)
+    widths = checked_widths(widths)
     check_wish(wish)
     networks = _swept(wish, _prepared(wish), widths, progress)
     reports = dict(zip(networks, _reports(wish, list(networks.values()), progress), strict=True))

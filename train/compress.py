@@ -11,6 +11,7 @@ from cortexcore.errors import CortexCoreError, DataError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.prune import PruneReport, prune_neurons, prune_weights
+from cortexcore.export.prune.report import check_share
 from cortexcore.export.quantize import QuantizationConfig, quantize
 from cortexcore.export.quantize.config import usual
 from cortexcore.train.dataset import Beats
@@ -49,6 +50,9 @@ class Compression:
     def __post_init__(self) -> None:
         if self.epochs < 0:
             raise CortexCoreError(f"the epochs of fine-tuning are {self.epochs}, they cannot be negative")
+        for share in (self.weights, self.channels):
+            if share != 0:
+                check_share(share)
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(json.dumps({**asdict(self), "config": self.config.to_json()}))

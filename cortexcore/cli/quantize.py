@@ -16,7 +16,7 @@ from cortexcore.cli.options import Data, Discretization, Dt, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError, GraphError
 from cortexcore.export.files import require_writable, write_text
 from cortexcore.export.quantize.config import ScaleChoice
-from cortexcore.export.report.html import require_packages
+from cortexcore.export.report.html import require_packages, require_page
 
 if TYPE_CHECKING:
     from cortexcore.study import Wish
@@ -76,10 +76,11 @@ def quantize(
     from cortexcore.export.nir_io import write_integer_nir
     from cortexcore.export.passes.input_steps import with_input_steps
     from cortexcore.export.quantize.config import usual
-    from cortexcore.export.report.sweep import check_widths
+    from cortexcore.export.report.sweep import checked_widths
     from cortexcore.opening import open_model
     from cortexcore.study import Wish, check_wish, quantized
 
+    require_writable(output, report)
     figures = None if report is None else report.with_suffix(".json")
     _check_places(graph, output, *(page for page in (report, figures) if page is not None))
     base = usual(calibrated=calibration is not None)
@@ -87,8 +88,9 @@ def quantize(
     steps = _steps(input_step or ())
     widths = () if sweep is None else _widths(sweep)
     if sweep is not None:
-        check_widths(widths)
+        checked_widths(widths)
     if report is not None:
+        require_page(report)
         require_packages()
     opened = open_model(graph, dt, reset, discretization)
     if opened.graph is None:
@@ -110,8 +112,10 @@ def quantize(
 
 def _check_places(graph: Path, output: Path, *pages: Path) -> None:
     """Refuse before the work what could not be written after it, or would overwrite something of the same run."""
-    require_writable(output, *pages)
+    require_writable(*pages)
     places = [graph.resolve(), output.resolve(), *(page.resolve() for page in pages)]
+    if inside := [str(place) for place in (output, *pages) if graph.is_dir() and places[0] in place.resolve().parents]:
+        raise CortexCoreError(f"{', '.join(inside)} lies in '{graph}', which is read and stays as it is; name another")
     if len(set(places)) < len(places):
         raise CortexCoreError(
             "two of the files of this run are the same: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from numbers import Integral
 from typing import Any, Literal, get_args
 
 from cortexcore.errors import QuantizationError
@@ -41,7 +42,7 @@ class QuantizationConfig:
         problems = [
             f"{place} is {bits!r}, it must be a whole number from 2 to 8"
             for place, bits in {"bits": self.bits, **{f"bits of '{k}'": v for k, v in self.overrides.items()}}.items()
-            if not (isinstance(bits, int) and not isinstance(bits, bool) and 2 <= bits <= 8)
+            if not (isinstance(bits, Integral) and not isinstance(bits, bool) and 2 <= bits <= 8)
         ]
         if self.scale not in get_args(ScaleChoice):
             problems.append(f"scale is '{self.scale}', use one of {', '.join(get_args(ScaleChoice))}")
@@ -53,6 +54,8 @@ class QuantizationConfig:
             problems.append(f"threshold_levels is {self.threshold_levels}, it must be from 1 to {2**16}")
         if problems:
             raise QuantizationError("the quantization cannot be configured like this: " + "; ".join(problems))
+        object.__setattr__(self, "bits", int(self.bits))  # NumPy's integers are no JSON
+        object.__setattr__(self, "overrides", {layer: int(bits) for layer, bits in self.overrides.items()})
 
     def bits_of(self, layer: str) -> int:
         return self.overrides.get(layer, self.bits)

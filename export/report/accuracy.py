@@ -24,8 +24,7 @@ def accuracy(labels: Array, before: Array, after: Array, classes: Sequence[str])
     Raises:
         DataError: the labels are not one known class index per inference.
     """
-    labels = np.asarray(labels)
-    check_labels(labels, before.shape, classes)
+    labels = class_indices(labels, before.shape, classes)
     rows = []
     scores: list[tuple[float, float]] = []
     for index, name in enumerate(classes):
@@ -44,19 +43,22 @@ def accuracy(labels: Array, before: Array, after: Array, classes: Sequence[str])
     )
 
 
-def check_labels(labels: Array, shape: tuple[int, ...], classes: Sequence[str]) -> None:
-    """Refuse labels that are not one known class index for each of ``shape`` inferences.
+def class_indices(labels: Array, shape: tuple[int, ...], classes: Sequence[str]) -> NDArray[np.int64]:
+    """Labels as one known class index for each of ``shape`` inferences; floats may hold them if they are whole.
 
     Raises:
         DataError: their number, type or range is wrong.
     """
-    if labels.shape != shape or labels.dtype.kind not in "iu":
+    labels = np.asarray(labels)
+    whole = labels.dtype.kind in "iu" or (labels.dtype.kind == "f" and bool(np.all(labels == np.rint(labels))))
+    if labels.shape != shape or not whole:
         raise DataError(
             f"labels are {labels.dtype} of shape {labels.shape}, there must be one class index for each inference: "
             f"whole numbers of shape {shape}"
         )
     if labels.size and not (labels.min() >= 0 and labels.max() < len(classes)):
         raise DataError(f"labels lie in [{labels.min()}, {labels.max()}], there are {len(classes)} classes")
+    return labels.astype(np.int64)
 
 
 def _figures(labels: Array, decided: Array, index: int) -> tuple[float | None, float | None, float]:

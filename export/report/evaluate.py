@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from cortexcore.errors import DataError, QuantizationError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork, Population
-from cortexcore.export.report.accuracy import accuracy, check_labels
+from cortexcore.export.report.accuracy import accuracy, class_indices
 from cortexcore.export.report.agreement import Comparison, Joules, compare
 from cortexcore.export.report.histograms import weight_histograms
 from cortexcore.export.report.report import Histogram, LayerFigures, PopulationFigures, QuantizationReport
@@ -133,8 +133,7 @@ def _judged(
     scores = None
     if evidence.labels is not None:
         (name,) = found.decided_float
-        labels = np.asarray(evidence.labels)
-        scores = accuracy(labels, found.decided_float[name], found.decided_integer[name], classes)
+        scores = accuracy(evidence.labels, found.decided_float[name], found.decided_integer[name], classes)
     silent = [name for name, a in found.agreements.items() if a.rate_float == a.rate_integer == 0]
     energy = {} if pricing is None else {k: getattr(pricing, k) for k in ("kind", "source", "conditions")}
     return replace(
@@ -171,9 +170,12 @@ def _classes(graph: Graph, networks: Sequence[IntegerNetwork], evidence: Evidenc
         if len(network.outputs) != 1:
             raise DataError(f"labels need a network with one output, this one has {len(network.outputs)}")
     size = networks[0].population(networks[0].outputs[0].source).size
-    names = [str(name) for name in evidence.classes or graph.metadata.get("classes") or range(size)]
+    said = evidence.classes or graph.metadata.get("classes") or range(size)
+    if not isinstance(said, Sequence):
+        raise DataError(f"the classes of the network are {said!r}, they must be a list of names; mend its metadata")
+    names = [str(name) for name in said]
     for shape in {np.shape(values)[1:2] for values in evidence.inputs.values()}:
-        check_labels(np.asarray(evidence.labels), shape, names)
+        class_indices(evidence.labels, shape, names)
     return names
 
 

@@ -10,14 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cortexcore.errors import missing_package
+from cortexcore.errors import DataError, missing_package
 from cortexcore.export.report.style import COLOURS, CSS, FIGURE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+PAGES = (".html", ".htm")
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -91,6 +93,12 @@ def require_packages() -> None:
     for package in ("jinja2", "matplotlib"):
         if find_spec(package) is None:
             raise missing_package(package, "export", "writing a report")
+
+
+def require_page(path: Path) -> None:
+    """Raise DataError where a name is no page's, which no browser would open; to be asked before the work."""
+    if path.suffix.lower() not in PAGES:
+        raise DataError(f"'{path}' would hold an HTML page: name a file that ends in .html")
 
 
 def page(title: str, sections: Sequence[Section], subtitle: str = "", footer: str = "") -> str:

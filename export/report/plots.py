@@ -160,6 +160,7 @@ def _density(histogram: Histogram) -> tuple[Any, Any]:
 
 
 def _short(name: str, most: int) -> str:
+    name = f" {name}" if name.startswith("_") else name  # matplotlib leaves such names out of legends
     return name if len(name) <= most else f"{name[: most // 2 - 1]}…{name[-(most // 2) :]}"
 
 

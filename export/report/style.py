@@ -66,5 +66,6 @@ FIGURE: Any = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "svg.hashsalt": "cortexcore",
+    "text.parse_math": False,
 }
 """matplotlib settings; glyphs become paths, so that a page looks the same everywhere."""

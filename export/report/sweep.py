@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Integral
 
 from cortexcore.errors import QuantizationError
 from cortexcore.export.report.points import Sweep, SweepPoint
@@ -13,20 +14,26 @@ WIDTHS = (8, 7, 6, 5, 4, 3, 2)
 """All weight bits there are."""
 
 
-def check_widths(widths: Sequence[int]) -> None:
-    """Refuse what no sweep can be made of.
+def checked_widths(bits: int | Iterable[int]) -> tuple[int, ...]:
+    """The bit widths of a sweep; one alone will do.
 
     Raises:
         QuantizationError: no width, one that is no whole number from 2 to 8, or one that stands twice.
     """
+    widths = list(bits) if isinstance(bits, Iterable) else [bits]
     if not widths:
         raise QuantizationError("the sweep has no bit widths; give some from 2 to 8, e.g. 8,6,4")
-    if bad := [width for width in widths if isinstance(width, bool) or width not in WIDTHS]:
+    if bad := [
+        width
+        for width in widths
+        if not (isinstance(width, Integral) and not isinstance(width, bool) and width in WIDTHS)
+    ]:
         raise QuantizationError(
-            f"the sweep has the bit widths {', '.join(map(str, bad))}, they must be whole numbers from 2 to 8"
+            f"the sweep has the bit widths {', '.join(map(repr, bad))}, they must be whole numbers from 2 to 8"
         )
-    if twice := sorted({width for width in widths if list(widths).count(width) > 1}):
+    if twice := sorted({width for width in widths if widths.count(width) > 1}):
         raise QuantizationError(f"the sweep has the bit widths {', '.join(map(str, twice))} twice; name each once")
+    return tuple(map(int, widths))
 
 
 def sweep_of(reports: Mapping[str, QuantizationReport], widths: Mapping[str, int]) -> Sweep:

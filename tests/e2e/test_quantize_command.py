@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -152,11 +153,14 @@ def mistakes(net: Path, files: Path, folder: Path) -> dict[str, tuple[tuple[obje
         "no such file": ((net, *to, "--calibration", folder / "no.npz"), "there is no file"),
         "calibration of a wrong shape": ((net, *to, "--calibration", files / "wide.npz"), r"shape \(20, 40, 7\)"),
         "labels of a wrong length": ((net, *to, *on, "--judge", files / "short.npz"), r"shape \(39,\).* shape \(40,\)"),
-        "report over the network": ((net, "-o", folder / "a", *on, "--report", folder / "a"), "are the same"),
+        "report over the network": ((net, "-o", folder / "a.html", *on, "--report", folder / "a.html"), "the same"),
+        "report as a picture": ((net, *to, *on, "--report", folder / "r.pdf"), r"r\.pdf' would hold an HTML page"),
+        "a checkpoint": ((SHIPPED / "model.safetensors", *to), "is a checkpoint; .* cortexcore export"),
         "figures over the report": ((net, *to, *on, "--report", folder / "a.json"), "are the same"),
         "network over the graph": ((net, "-o", net, *on), "are the same"),
         "report into no folder": ((net, *to, *on, "--report", folder / "no" / "r.html"), "its folder must exist"),
         "activity without data": ((BUNDLE, *to, "--scale", "activity"), "'activity' .* calibration"),
+        "report without a name": ((net, *to, *on, "--report", "."), "it is a folder"),
         "a step for a bundle": ((BUNDLE, *to, "--dt", "0.1"), "leave --dt out"),
     }
 
@@ -176,3 +180,11 @@ def test_judged_without_labels_has_no_accuracy_and_says_so(cli: Run, net: Path, 
     data = ("--calibration", files / "in.npz", "--judge", files / "in.npz")
     code, text, _ = cli(net, "-o", tmp_path / "out.nir", *data)
     assert code == 0 and "accuracy:" not in text and "no labels, so there is no accuracy" in text
+
+
+def test_the_bundle_that_is_read_stays_as_it_is(cli: Run, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(BUNDLE, bundle)
+    code, out, err = cli(bundle, "-o", bundle / "graph.nir", "--report", bundle / "report.html")
+    assert code == 1 and not out and "lies in" in err and "graph.nir" in err and "report.json" in err
+    assert all((bundle / name).read_bytes() == (BUNDLE / name).read_bytes() for name in ("graph.nir", "report.html"))

@@ -185,7 +185,7 @@ def test_decisions() -> None:
     ("labels", "says"),
     [
         (np.zeros(3, int), "one class index for each"),
-        (np.zeros(150), "one class index for each"),
+        (np.full(150, 0.5), "one class index for each"),
         (np.full(150, 7), "there are 3 classes"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -305,6 +306,24 @@ def test_reports_of_any_network_keep_their_schemas_and_make_pages(
     html = report.to_html()
     assert html.startswith("<!DOCTYPE html>") and "nan" not in re.sub(r"<[^>]*>", "", html).lower().split()
     assert "8 bits" in report.to_text()
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$", "_hidden", "<b>x", "%s{}"])
+def test_names_are_drawn_as_they_are(name: str) -> None:
+    plain = small()
+    graph = replace(
+        plain,
+        nodes={{"fc": name, "n": f"{name}n"}.get(key, key): node for key, node in plain.nodes.items()},
+        edges=(("x", name), (name, f"{name}n"), (f"{name}n", "out"), ("out", "r"), ("r", "y")),
+        metadata={"classes": [name, "b", "c"]},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib's, of names that it leaves out
+        html = cc.sweep(graph, (8, 4), spikes(graph), labels=np.zeros(70, int)).to_html()
+        network = cc.quantize(graph, calibration=spikes(graph), labels=np.zeros(70, int))
+        assert network.report is not None
+        html += network.report.to_html()
+    assert "<b>x" not in html
 
 
 def test_the_schema_sees_what_is_wrong() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cortexcore as cc
-from cortexcore.errors import QuantizationError
+from cortexcore.errors import DataError, GraphError, QuantizationError
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import LIF, Input, Linear, Output
 
@@ -53,3 +55,61 @@ def test_a_threshold_that_no_scale_resolves_does_not_ask_for_the_calibration_tha
         cc.quantize(small(1e-4), calibration=X)
     with pytest.raises(QuantizationError, match="give calibration data"):
         cc.quantize(small(1e-4), input_ranges={"x": (0, 1)})
+
+
+@pytest.mark.parametrize("bits", [8, np.int64(8), np.array([8]), {8}, iter([8])])
+def test_a_sweep_takes_one_width_or_any_collection(bits: Any) -> None:
+    sweep = cc.sweep(small(), bits, calibration=X)
+    assert [p.bits for p in sweep.points] == [8]
+    assert json.loads(json.dumps(sweep.to_json()))["points"][0]["bits"] == 8
+
+
+@pytest.mark.parametrize("bits", [8.0, "8", None, True, [8.5], (), [[8]]])
+def test_what_no_sweep_can_be_made_of_is_named(bits: Any) -> None:
+    with pytest.raises(QuantizationError, match="the sweep has"):
+        cc.sweep(small(), bits, calibration=X)
+
+
+def test_numpys_integers_are_bits() -> None:
+    net = cc.quantize(small(), np.int64(6), calibration=X, layer_bits={"fc": np.int8(4)})
+    config = json.loads(json.dumps(net.metadata))["quantization"]["config"]
+    assert (config["bits"], config["overrides"]) == (6, {"fc": 4})
+
+
+@pytest.mark.parametrize("network", [None, cc.quantize(small(), calibration=X)])
+def test_only_a_float_graph_is_quantized(network: Any) -> None:
+    for call in (cc.quantize, cc.sweep):
+        with pytest.raises(GraphError, match="only a float graph can be quantized"):
+            call(network, calibration=X)
+
+
+def test_labels_may_be_whole_floats() -> None:
+    labels = np.random.default_rng(2).integers(0, 3, 8)
+    whole, floats = (cc.quantize(small(), calibration=X, labels=given) for given in (labels, labels.astype(np.float32)))
+    assert whole.report is not None and floats.report is not None
+    assert whole.report.accuracy == floats.report.accuracy is not None
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.full(8, 0.5), "whole numbers of shape"),
+        (np.full(8, np.nan), "whole numbers of shape"),
+        (np.full(8, np.inf), "there are 3 classes"),
+        ([[0], [1, 2]], "labels cannot be made a NumPy array"),
+    ],
+)
+def test_other_labels_are_refused(labels: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        cc.quantize(small(), calibration=X, labels=labels)
+
+
+def test_inputs_that_are_no_arrays_are_refused() -> None:
+    for given in ({"x": None}, "x.npz", {"x": [[0], [1, 2]]}):
+        with pytest.raises(DataError, match="input 'x'"):
+            cc.quantize(small(), calibration=given)  # type: ignore[arg-type]
+
+
+def test_classes_that_are_no_list_are_refused() -> None:
+    with pytest.raises(DataError, match="the classes of the network are 7"):
+        cc.quantize(replace(small(), metadata={"classes": 7}), calibration=X, labels=np.zeros(8, int))
