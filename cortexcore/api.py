@@ -44,7 +44,8 @@ def from_torch(
             where ``forward`` indexes time [T, B, *shape].
         dt_s: length of a step in seconds.
         metadata: JSON values for the graph, e.g. classes.
-        outputs: which of the returned values to keep, by place or, for a returned dict, by name, several or one; all if None.
+        outputs: which of the returned values to keep, by place or, for a returned dict, by name, one or several; all if
+            None.
 
     Raises:
         GraphError: what cannot be kept, all at once, each with its remedy.
