@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from cortexcore.errors import CortexCoreError
+from cortexcore.export.files import require_writable, write_text
 from cortexcore.export.quantize.config import ScaleChoice
 from cortexcore.train.compress import GRID, Compression
 from cortexcore.train.dataset import CLASSES, load_dataset
@@ -128,14 +129,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--models", type=Path, help="folder of fold models; those missing are trained and put there")
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args(arguments)
+    if options.bits is None and (options.qat or options.prune or options.prune_channels):
+        parser.error("--qat, --prune and --prune-channels change integer networks: give --bits as well")
+    if options.models is not None and options.models.exists() and not options.models.is_dir():
+        parser.error(f"--models names {options.models}, which is not a folder")
     try:
+        require_writable(options.json)
         if options.bits is not None:
             return _judge_integer(options)
         result = cross_validate(
             get_preset(options.preset), options.data, options.epochs, options.seed, lambda line: print(line, flush=True)
         )
         if options.json:
-            options.json.write_text(json.dumps(result.to_json(), indent=1) + "\n")
+            write_text(options.json, json.dumps(result.to_json(), indent=1) + "\n")
     except CortexCoreError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -160,7 +166,7 @@ def _judge_integer(options: argparse.Namespace) -> int:
         epochs=options.epochs,
     )
     if options.json:
-        options.json.write_text(json.dumps(result.to_json(), indent=1) + "\n")
+        write_text(options.json, json.dumps(result.to_json(), indent=1) + "\n")
     print(describe("DS1, patient-wise, float", total(result.before)))
     print(describe(f"DS1, patient-wise, {name}", total(result.after[name][1])))
     return 0

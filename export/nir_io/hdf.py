@@ -157,7 +157,7 @@ def write_whole(path: Path, nir_graph: Any) -> None:
     import nir
 
     whole = io.BytesIO()  # HDF5 crashes the process where a disk fills up under it
-    nir.write(whole, _Written(nir_graph))  # type: ignore[arg-type]
+    nir.write(whole, _Written(nir_graph))
     with replacing(path) as temporary:
         temporary.write_bytes(whole.getbuffer())
 

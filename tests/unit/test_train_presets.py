@@ -62,3 +62,28 @@ def test_bad_requests(tmp_path):
         train_preset(SMALL, data=tmp_path, out=tmp_path / "model.onnx")
     with pytest.raises(CortexCoreError, match="epochs"):
         train_preset(SMALL, data=tmp_path, epochs=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--qat", "2"], 2, "give --bits as well"),
+        (["--prune", "0.5"], 2, "give --bits as well"),
+        (["--prune-channels", "nan"], 2, "give --bits as well"),
+        (["--bits", "4", "--prune", "nan"], 1, "must be above 0 and below 1"),
+        (["--bits", "4", "--prune-channels", "1"], 1, "must be above 0 and below 1"),
+        (["--bits", "9"], 1, "bits is 9"),
+        (["--models", __file__], 2, "which is not a folder"),
+        (["--json", "no/such/folder.json"], 1, "its folder must exist"),
+    ],
+)
+def test_wrong_options_of_the_cross_validation_are_told_before_the_work(options, code, words, capsys, monkeypatch):
+    def work(*_, **__):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(crossval, "load_dataset", work)
+    try:
+        ended = crossval.main(["beat", *options])
+    except SystemExit as stopped:  # argparse
+        ended = stopped.code
+    assert ended == code and words in capsys.readouterr().err
