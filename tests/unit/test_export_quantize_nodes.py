@@ -10,6 +10,7 @@ import pytest
 
 from cortexcore.errors import DataError, QuantizationError
 from cortexcore.export import integer, reference
+from cortexcore.export.batches import SLICE
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import (
     IF,
@@ -31,6 +32,7 @@ from cortexcore.export.nodes import (
     Threshold,
 )
 from cortexcore.export.quantize import QuantizationConfig, quantize
+from cortexcore.export.quantize.prepare import prepare
 
 ONE, ZERO = np.ones(()), np.zeros(())
 
@@ -294,3 +296,32 @@ def test_thresholds_too_small_for_the_grid_are_refused() -> None:
 def test_calibration_without_steps_or_batch_is_refused(data: np.ndarray) -> None:
     with pytest.raises(DataError, match=r"it must be \[T, B, \*\(4,\)\]"):
         quantize(delayed_graph(ZERO), None, {"x": data}, {"x": (0, 1)})
+
+
+def test_a_proof_is_fine_enough_where_the_smallest_threshold_says_so_or_a_readouts_weights() -> None:
+    """Thresholds of 10 would have steps enough under the static bound, one of 1 has not; 8 times 128 do for weights."""
+    rng = np.random.default_rng(2)
+    fc, data = Linear(rng.normal(size=(4, 100))), {"x": (rng.random((40, 5, 100)) < 0.02).astype(int)}
+    neurons = {
+        "calibrated": LIF((4,), num(1e-2), num(10.0), ZERO, np.array([10.0, 10.0, 10.0, 1.0]), "zero"),
+        "static": LIF((4,), num(1e-2), num(10.0), ZERO, np.full(4, 10.0), "zero"),
+    }
+    for kind, neuron in neurons.items():
+        graph = chain(("x", Input((100,))), ("fc", fc), ("n", neuron), ("y", Output((4,))))
+        said = quantize(graph, None, data, {"x": (0, 1)}).metadata["quantization"]["populations"]["n"]
+        assert said["bound"]["kind"] == kind and said["vth"] >= 256
+    readout = LI((4,), num(3e-2), num(30.0), ZERO)
+    graph = chain(("x", Input((100,))), ("fc", Linear(fc.weight)), ("n", readout), ("y", Output((4,))))
+    said = quantize(graph, None, data, {"x": (0, 1)}).metadata["quantization"]["populations"]["n"]
+    assert said["bound"]["kind"] == "static" and 32 <= np.abs(fc.weight).max() / said["unit"] < 256
+
+
+def test_calibration_sees_currents_and_all_inferences() -> None:
+    """What 12 adds is more than any v, which it lifts from below 0; only the first of 3·64 inferences gets it."""
+    neuron = LIF((1,), num(1e-2), num(10.0), ZERO, ONE, "zero")
+    graph = chain(("x", Input((1,))), ("fc", Linear(np.ones((1, 1)))), ("n", neuron), ("y", Output((1,))))
+    data = np.ones((3, 3 * SLICE, 1), int)
+    data[:, 0, 0] = -6, -6, 12
+    seen = prepare(graph, {"x": data}).seen["n"]
+    assert seen.peak == pytest.approx(12 * 10 * (1 - np.exp(-0.1)))
+    assert seen.moments["x"] == pytest.approx(np.square(data).mean(axis=(0, 1)))
