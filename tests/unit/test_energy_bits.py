@@ -54,6 +54,8 @@ def test_by_hand(bits: int) -> None:
     # "loop": both spikes of steps 0 and 1 arrive, 4 values meet 2 weights each; 2 of these are not zero.
     wanted = 6 * bits * FETCH + 3 * (ADD + MUL8) + 8 * 8 * FETCH + 2 * ADD + 3 * 2 * UPDATE
     assert joules(network, inputs, trace) == pytest.approx(wanted, rel=1e-12, abs=0)
+    counts = replace(network, inputs=(InputPort("x", (3,), 0, 9),))  # graded in one direction alone
+    assert joules(counts, inputs, trace) == pytest.approx(wanted, rel=1e-12, abs=0)
     per_bit, rest = layer_energies_j(network, inputs)
     assert per_bit["in"] * bits + per_bit["loop"] * 8 + rest == pytest.approx(wanted, rel=1e-12, abs=0)
 
