@@ -18,6 +18,8 @@ from cortexcore.targets.registry import get_target
 SHIPPED = Path(__file__).parent / "models" / "ecg_beat"
 """The beat classifier that comes with CortexCore: checkpoint, model card and bundle."""
 
+CHECKPOINTS = (".safetensors", ".pt")
+
 
 @dataclass(frozen=True, eq=False)
 class Opened:
@@ -39,7 +41,10 @@ class Opened:
                 f"target '{target_name}' runs integer networks and '{self.path}' is a float graph; quantize it first: "
                 f"cortexcore quantize {self.path} -o OUT.nir"
             )
-        raise GraphError(f"target '{target_name}' runs float graphs and '{self.path}' holds an integer network alone")
+        raise GraphError(
+            f"target '{target_name}' runs float graphs and '{self.path}' holds an integer network alone; give the file "
+            "that it was quantized from, or a bundle that has both"
+        )
 
     def compiled(self, target_name: str) -> Compiled:
         """The network on a target: a bundle's own artifact where it brings one, else lowered now."""
@@ -64,6 +69,8 @@ def open_model(
             that says all of it itself and they are given.
         BundleError: the bundle is damaged or was changed.
     """
+    if path.suffix in CHECKPOINTS:
+        raise GraphError(f"'{path}' is a checkpoint; make a bundle of it first: cortexcore export {path} -o BUNDLE")
     if path.is_dir() or path.suffix == ".zip":
         bundle = load_bundle(path)
         opened = Opened(path, bundle.graph, bundle.network, bundle)

@@ -111,6 +111,8 @@ def compare(network: Network | Mapping[str, Network | Compiled], targets: Sequen
     if len(targets) < 2 or len(set(targets)) < len(targets):
         raise CortexCoreError(f"compare needs at least two different targets, got {', '.join(targets) or 'none'}")
     forms = network if isinstance(network, Mapping) else dict.fromkeys(targets, network)
+    if missing := [name for name in targets if name not in forms]:
+        raise CortexCoreError(f"no network was given for the target {', '.join(missing)}: add it to the dict")
     ready: dict[str, Compiled] = {}
     for name in targets:
         form = forms[name]

@@ -55,13 +55,22 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
         CortexCoreError: there is no such target, or the options are another target's.
     """
     chosen = get_target(target)
+    if not isinstance(network, Graph | IntegerNetwork):
+        raise GraphError(
+            f"target '{target}' runs a float graph or an integer network, not {type(network).__name__}: make one with "
+            "from_torch, read_nir or quantize"
+        )
     if config is None:
         config = chosen.config()
     if not isinstance(config, chosen.config):
         wanted, got = chosen.config.__name__, type(config).__name__
         raise GraphError(f"target '{target}' takes the options of {wanted}, got {got}")
     if isinstance(network, Graph) != (chosen.takes == "float"):
-        needed = "a float graph" if chosen.takes == "float" else "an integer network: quantize the graph first"
+        needed = (
+            "a float graph: give the one that was quantized, which a bundle or its file keeps"
+            if chosen.takes == "float"
+            else "an integer network: quantize the graph first"
+        )
         raise GraphError(f"target '{target}' runs {needed}")
     return Compiled(network, chosen, chosen.lower(network, config))
 

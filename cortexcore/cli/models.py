@@ -75,6 +75,8 @@ def export(
     from cortexcore.train.compress import GRID, Compression
     from cortexcore.train.deploy import deploy
 
+    if model.is_dir() or model.suffix in (".zip", ".nir"):
+        raise CortexCoreError(f"'{model}' is no checkpoint, which export takes; quantize a graph: cortexcore quantize")
     targets = list(dict.fromkeys(target or ()))
     require_bundle_place(output)
     require_packages()

@@ -12,7 +12,7 @@ from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, writ
 from cortexcore.cli.options import Data, Discretization, Dt, Html, Json, NetworkPath, Reset
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import require_writable, write_text
-from cortexcore.export.report.html import require_packages
+from cortexcore.export.report.html import require_packages, require_page
 
 if TYPE_CHECKING:
     from cortexcore.opening import Opened
@@ -102,6 +102,7 @@ def profile(
 
     require_writable(json_, html)
     if html is not None:
+        require_page(html)
         require_packages()
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)

@@ -18,7 +18,7 @@ Reset = Annotated[
     nodes.Reset | None, typer.Option("--reset", help="Reset of the neurons, for a NIR file that does not say it.")
 ]
 Discretization = Annotated[
-    graph.Discretization | None, typer.Option("--discretization", help="For a NIR file that does not say it.")
+    graph.Discretization | None, typer.Option("--discretization", help="Of leaky neurons, for a NIR file without it.")
 ]
 Data = Annotated[
     Path | None,

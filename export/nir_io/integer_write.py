@@ -44,11 +44,17 @@ def write_integer_nir(network: IntegerNetwork, path: Path | str) -> None:
     vector axes; the metadata keeps its shape.
 
     Raises:
-        GraphError: a name stands twice, or a convolution reads a population that must be written flat.
+        GraphError: it is no integer network, a name stands twice, or a convolution reads a population that must be
+            written flat.
         DataError: the file cannot be written.
     """
     import nir
 
+    if not isinstance(network, IntegerNetwork):
+        raise GraphError(
+            f"write_integer_nir takes an integer network, not {type(network).__name__}; quantize the graph first, or "
+            "keep it as it is with write_nir"
+        )
     flat = _flat(network)
     nodes: dict[str, Any] = {port.name: nir.Input(np.array(port.shape)) for port in network.inputs}
     edges: list[tuple[str, str]] = []

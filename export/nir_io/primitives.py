@@ -35,6 +35,8 @@ from cortexcore.export.shapes import Shape
 
 SPIKING = ("LIF", "CubaLIF", "IF")
 """Primitives whose reset a file must say, or be given."""
+LEAKY = frozenset({"LIF", "LI", "CubaLIF", "CubaLI"})
+"""Primitives whose decay depends on the discretization."""
 
 
 @dataclass(frozen=True)

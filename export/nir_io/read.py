@@ -7,7 +7,7 @@ them; what was assumed stands in the graph's ``metadata["assumed"]``, for the co
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cortexcore.export.graph import Discretization, Graph
 from cortexcore.export.nir_io.description import described, foreign_metadata, own_metadata, within
 from cortexcore.export.nir_io.fields import Said, Tree, number
 from cortexcore.export.nir_io.hdf import MAX_BYTES, read_tree
-from cortexcore.export.nir_io.primitives import DEFAULTS, PARSERS, SPIKING, Unshaped, parse
+from cortexcore.export.nir_io.primitives import DEFAULTS, LEAKY, PARSERS, SPIKING, Unshaped, parse
 from cortexcore.export.nir_io.settle import Edges, settle
 from cortexcore.export.nodes import Input, Node, Output, Reset, Subgraph
 from cortexcore.export.subgraphs import MAX_DEPTH
@@ -44,7 +44,8 @@ def read_nir(
         path: the file.
         dt_s: time step in seconds, for a file that does not say it (``--dt``).
         reset: "zero", "subtract" or "none" for its spiking neurons (``--reset``).
-        discretization: "euler" or "exponential" (``--discretization``).
+        discretization: "euler" or "exponential" (``--discretization``), for its leaky neurons; without any, both are
+            the same, and the graph gets "euler".
         max_bytes: refuse a larger file, or one that unpacks to more.
 
     Returns:
@@ -74,12 +75,14 @@ def parse_graph(
         raise GraphError(f"{place} holds an integer network, not a float graph; read it with read_integer_nir")
     kinds = dict(_kinds(tree, place))
     given = {"dt_s": dt_s, "discretization": discretization, "reset": reset}
-    spiking = [name for name, group in kinds.items() if group["type"] in SPIKING]
+    options = _options({str(group["type"]) for group in kinds.values()})
+    if ours is None and "discretization" not in options:
+        given["discretization"] = "euler"
     said: Mapping[str, Any] = given if ours is None else ours
     if ours is None:
-        _require(given, bool(spiking), place)
+        _require(given, options, place)
         noted = foreign_metadata(tree, kinds)
-        metadata: object = {"assumed": _assumed(given, kinds), "nir_version": version, **noted}
+        metadata: object = {"assumed": _assumed(given, options, kinds), "nir_version": version, **noted}
     else:
         metadata = ours.get("metadata")
     if not isinstance(metadata, dict):
@@ -190,18 +193,24 @@ def _network(
     return _in_order(nodes, order), edges, problems, resets
 
 
-def _require(given: Mapping[str, Any], spiking: bool, place: str) -> None:
-    options = {"dt_s": "the time step (--dt)", "discretization": "the discretization (--discretization)"}
-    if spiking:
+def _options(types: Set[str]) -> dict[str, str]:
+    """What a file of such primitives must be given, where it does not say it; without a leak all steps are alike."""
+    options = {"dt_s": "the time step (--dt)"}
+    if types & LEAKY:
+        options["discretization"] = "the discretization (--discretization)"
+    if types & {*SPIKING}:
         options["reset"] = "what a spike resets (--reset)"
+    return options
+
+
+def _require(given: Mapping[str, Any], options: Mapping[str, str], place: str) -> None:
     if missing := [text for key, text in options.items() if given[key] is None]:
         raise GraphError(f"{place} does not say {', '.join(missing)}: give what it was trained with")
 
 
-def _assumed(given: Mapping[str, Any], kinds: Mapping[str, Tree]) -> dict[str, Any]:
+def _assumed(given: Mapping[str, Any], options: Mapping[str, str], kinds: Mapping[str, Tree]) -> dict[str, Any]:
     """What the file does not say and the caller, or NIR's own defaults, do."""
-    spiking = any(group["type"] in SPIKING for group in kinds.values())
-    assumed = {key: value for key, value in given.items() if value is not None and (key != "reset" or spiking)}
+    assumed = {key: given[key] for key in options}
     for group in kinds.values():
         defaults = DEFAULTS.get(str(group["type"]), {})
         assumed |= {key: value for key, value in defaults.items() if key not in group}

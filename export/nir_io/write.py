@@ -53,8 +53,12 @@ def write_nir(graph: Graph, path: Path | str) -> None:
 
     Raises:
         DataError: the file cannot be written.
-        GraphError: a name within a subgraph, or the metadata, is something that NIR cannot carry.
+        GraphError: it is no float graph, or has a name within a subgraph, or metadata, that NIR cannot carry.
     """
+    if not isinstance(graph, Graph):
+        raise GraphError(
+            f"write_nir takes a float graph, not {type(graph).__name__}; write_integer_nir writes the other kind"
+        )
     if bad := [repr(name) for name in _names(graph.nodes) if not _keepable(name)]:
         raise GraphError(
             f"NIR cannot keep the node names {', '.join(bad)}: use printable names, without '/' and not made of dots"

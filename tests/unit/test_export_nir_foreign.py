@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,25 @@ def test_what_does_not_reset_needs_no_reset(node: Any, tmp_path: Path) -> None:
     names = {nir.LI: "tau r v_leak", nir.I: "r", nir.Threshold: "threshold", nir.CubaLI: "tau_syn tau_mem r v_leak"}
     path = chain(tmp_path / "f.nir", port(2), node(**{n: np.full(2, 0.5) for n in names[node].split()}), out(2))
     graph = read_nir(path, 1e-3, None, "euler")
-    assert graph.metadata["assumed"] == {"dt_s": 1e-3, "discretization": "euler"}
-    with pytest.raises(GraphError, match=r"--dt.*--discretization\)"):
+    leaks = node in (nir.LI, nir.CubaLI)
+    assert graph.metadata["assumed"] == {"dt_s": 1e-3} | ({"discretization": "euler"} if leaks else {})
+    with pytest.raises(GraphError, match=r"--dt.*--discretization\)" if leaks else r"the time step \(--dt\): give"):
         read_nir(path)
+
+
+@pytest.mark.parametrize("node", ["IF", "I", "Threshold"])
+def test_neurons_without_leak_need_no_discretization(node: str, tmp_path: Path) -> None:
+    fields = {"IF": ("r", "v_threshold"), "I": ("r",), "Threshold": ("threshold",)}[node]
+    path = chain(tmp_path / "n.nir", port(2), getattr(nir, node)(**{field: np.ones(2) for field in fields}), out(2))
+    graph = read_nir(path, 1e-3, "zero")
+    assert graph.discretization == "euler" and "discretization" not in graph.metadata["assumed"]
+    given = read_nir(path, 1e-3, "zero", "exponential")
+    assert given.metadata["assumed"] == graph.metadata["assumed"]
+    write_nir(replace(graph, discretization="exponential"), path)
+    assert read_nir(path).discretization == "exponential"
+    chain(path, port(2), lif(), out(2))
+    with pytest.raises(GraphError, match="--discretization"):
+        read_nir(path, 1e-3, "zero")
 
 
 def test_fields_that_older_files_lack(tmp_path: Path) -> None:

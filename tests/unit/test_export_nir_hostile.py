@@ -166,8 +166,8 @@ def test_paths_that_hold_no_hdf5(tmp_path: Path) -> None:
         ".": "is not a file",
         "a\0b": "does not exist",
         "half.nir": "damaged",
-        "text.nir": "damaged or no HDF5",
-        "empty.nir": "damaged or no HDF5",
+        "text.nir": "is no HDF5 file",
+        "empty.nir": "is no HDF5 file",
     }.items():
         with pytest.raises(GraphError, match=says):
             load_graph_file(tmp_path / name, 1e-3, "zero", "euler")

@@ -11,7 +11,9 @@ from cortexcore.errors import CortexCoreError, DataError, GraphError, TargetUnav
 from cortexcore.export import reference
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.nir_io import write_integer_nir, write_nir
 from cortexcore.export.nodes import LI, LIF, Input, Linear, Output
+from cortexcore.runtime.bundle import save_bundle
 from cortexcore.targets.compare import compare
 from cortexcore.targets.compiled import Compiled, compile
 from cortexcore.targets.onnx.config import OnnxConfig
@@ -164,3 +166,24 @@ def test_reports_show_every_figure():
 )
 def test_quantities_read_well(value, unit, shown):
     assert quantity(value, unit) == shown
+
+
+def test_what_is_no_network_is_refused(tmp_path):
+    for wrong in (None, np.zeros(3), "net.nir"):
+        with pytest.raises(GraphError, match="runs a float graph or an integer network, not"):
+            compile(wrong, "integer")
+        with pytest.raises(GraphError, match="runs a float graph or an integer network, not"):
+            compare(wrong, ["integer", "native"], X)
+    with pytest.raises(GraphError, match="give the one that was quantized"):
+        compile(network(), "reference")
+    with pytest.raises(CortexCoreError, match="no network was given for the target native"):
+        compare({"integer": network()}, ["integer", "native"], X)
+    with pytest.raises(GraphError, match=r"write_nir takes a float graph, not IntegerNetwork"):
+        write_nir(network(), tmp_path / "a.nir")
+    with pytest.raises(GraphError, match=r"takes an integer network, not Graph; quantize"):
+        write_integer_nir(graph(), tmp_path / "a.nir")
+    with pytest.raises(GraphError, match=r"made of an integer network, not of Graph: quantize"):
+        save_bundle(graph(), tmp_path / "b")
+    with pytest.raises(GraphError, match=r"graph is of the type IntegerNetwork: give the float graph"):
+        save_bundle(network(), tmp_path / "b", graph=network())
+    assert not list(tmp_path.iterdir())
