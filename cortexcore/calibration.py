@@ -96,6 +96,11 @@ def _from_file(path: Path, graph: Graph) -> Samples:
     arrays = read_arrays(path)
     shapes = {name: node.shape for name, node in graph.inputs.items()}
     labels = arrays.pop(LABELS) if LABELS not in shapes and LABELS in arrays else None
+    if labels is None and (strange := sorted(arrays.keys() - shapes.keys() - {"x"})):
+        raise DataError(
+            f"'{path.name}' holds {', '.join(strange)}, which is no input of the network ({', '.join(shapes)}); "
+            f"the true classes are called '{LABELS}'"
+        )
     samples = from_arrays(arrays, graph, path.name, labels)
     inferences = next(iter(samples.inputs.values())).shape[1]
     return replace(samples, what=f"{inferences:,} inferences of '{path.name}'")

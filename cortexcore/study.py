@@ -210,15 +210,18 @@ def _warnings(wish: Wish, judged: Samples) -> list[str]:
     fitted = training.get("fitted_records", ()) if isinstance(training, Mapping) else ()
     if known := [name for name in judged.records if name in fitted]:
         found.append(
-            f"The network was fitted on the judged records {', '.join(known)}: figures on them say nothing about new "
-            "patients."
+            f"The network was fitted on the judged {_records(known)}: figures on them say nothing about new patients."
         )
     if wish.judged is None:
         found.append("Judged on the inputs that also calibrated: other inputs may fare worse.")
     elif wish.calibration is not None and (
-        both := [name for name in judged.records if name in wish.calibration.records and name not in fitted]
+        both := [name for name in judged.records if name in wish.calibration.records]
     ):
-        found.append(f"The judged records {', '.join(both)} also calibrated: other records may fare worse.")
+        found.append(f"The judged {_records(both)} also calibrated: others may fare worse.")
     if judged.labels is None:
         found.append("The judged inputs have no labels, so there is no accuracy, only agreement with the float graph.")
     return found
+
+
+def _records(names: Sequence[str]) -> str:
+    return f"record{'s' if len(names) > 1 else ''} {', '.join(names)}"

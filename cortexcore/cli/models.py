@@ -30,7 +30,7 @@ def say(line: str) -> None:
 
 
 def train(
-    preset: Annotated[str, typer.Argument(metavar="PRESET", help="What to train, e.g. beat.")],
+    preset: Annotated[str, typer.Argument(metavar="PRESET", help="What to train: beat.")],
     data: Data = None,
     epochs: Annotated[int | None, typer.Option(metavar="N", help="Instead of the preset's own.")] = None,
     seed: Annotated[int | None, typer.Option(metavar="S", help="Instead of the preset's own.")] = None,

@@ -94,7 +94,10 @@ def quantize(
         require_packages()
     opened = open_model(graph, dt, reset, discretization)
     if opened.graph is None:
-        raise GraphError(f"'{graph}' is quantized already; give the float graph")
+        raise GraphError(
+            f"'{graph}' is quantized already; give the float graph (a bundle keeps it if save_bundle(..., graph=graph) "
+            "made it)"
+        )
     prepared = with_input_steps(opened.graph, steps) if steps else opened.graph
     wish = Wish(prepared, config, max_bytes=max_bytes, max_energy_uj=max_energy_uj)
     check_wish(wish)

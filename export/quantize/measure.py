@@ -14,6 +14,9 @@ from cortexcore.export.quantize.effective import Effective
 from cortexcore.export.quantize.grids import step_of
 from cortexcore.export.quantize.scale import Choice, Seen
 
+ROUNDING = 1e-20
+"""Noise below this share of the signal is float64's own rounding, and no loss."""
+
 
 def population_figures(
     choice: Choice, floats: Effective, config: QuantizationConfig, seen: Seen | None
@@ -76,7 +79,8 @@ def helper_figures(p: Population, words: str) -> dict[str, Any]:
 
 
 def _layer(wanted: Any, operation: Any, bits: int, scale: float) -> dict[str, Any]:
-    """Weights of one layer: ``sqnr_db`` is 10·log10(Σ w² / Σ (w − ŵ)²), None where either sum is 0."""
+    """Weights of one layer: ``sqnr_db`` is 10·log10(Σ w² / Σ (w − ŵ)²), None where nothing was
+    lost, or all weights are 0."""
     raw = wanted * (scale / 2.0**operation.weight_exp)
     noise, signal = float(np.square(operation.weight - raw).sum()), float(np.square(raw).sum())
     half = step_of(bits) / 2
@@ -86,7 +90,7 @@ def _layer(wanted: Any, operation: Any, bits: int, scale: float) -> dict[str, An
         "weights": int(wanted.size),
         "clipped": int(np.count_nonzero((raw > WEIGHT_LIMIT - half) | (raw < -WEIGHT_LIMIT - half))),
         "underflowed": int(np.count_nonzero((operation.weight == 0) & (wanted != 0))),
-        "sqnr_db": 10 * math.log10(signal / noise) if noise > 0 and signal > 0 else None,
+        "sqnr_db": 10 * math.log10(signal / noise) if noise > ROUNDING * signal > 0 else None,
     }
 
 

@@ -222,4 +222,5 @@ def _thinned(calibration: Mapping[str, Array]) -> dict[str, Array]:
 
 def _line(step: MixedStep, budget: float) -> str:
     change = f"{step.layer} to {step.bits} bits" if step.layer else "start"
-    return f"{change}: cost {step.cost:g} of {budget:g}, harm {step.harm:.3g}, {step.decisions_equal:.1%} decide alike"
+    harm = f"output error {step.harm:.3g}, {step.decisions_equal:.1%} decide as the float network"
+    return f"{change}: {step.cost:.6g} of the budget of {budget:g}, {harm}"

@@ -159,7 +159,8 @@ def _silence(silent: Sequence[str], populations: int) -> tuple[str, ...]:
         return ()
     some = ", ".join(silent[:NAMED]) + (", …" if len(silent) > NAMED else "")
     many = f"{len(silent)} of {populations} populations never fire"
-    return (f"{many} on these inputs ({some}), float or integer: that they agree says nothing.",)
+    remedy = "Try inputs that drive it harder, or, where a foreign file's neurons count steps, --dt 1."
+    return (f"{many} on these inputs ({some}), float or integer: that they agree says nothing. {remedy}",)
 
 
 def _classes(graph: Graph, networks: Sequence[IntegerNetwork], evidence: Evidence) -> list[str]:

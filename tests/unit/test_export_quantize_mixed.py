@@ -144,7 +144,7 @@ def test_any_cost_can_be_budgeted() -> None:
     assert found.cost == 9.0 and found.config.overrides["large"] == 8
     lines: list[str] = []
     choose_bits(graph(), data(8), 1e4, input_ranges=RANGES, progress=lines.append)
-    assert len(lines) == 1 and lines[0].startswith("start: cost 1572 of 10000")
+    assert len(lines) == 1 and lines[0].startswith("start: 1572 of the budget of 10000")
 
 
 @pytest.mark.parametrize(("budget", "says"), [(300, "still costs 393"), (-1, "still costs 393"), (math.nan, "is nan")])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import cortexcore as cc
+from cortexcore.calibration import read_samples
 from cortexcore.errors import DataError, GraphError, QuantizationError
 from cortexcore.export.graph import Graph
+from cortexcore.export.network import IntegerNetwork
 from cortexcore.export.nodes import LIF, Input, Linear, Output
 
 X = np.random.default_rng(1).integers(0, 2, (30, 8, 6))
@@ -113,3 +116,30 @@ def test_inputs_that_are_no_arrays_are_refused() -> None:
 def test_classes_that_are_no_list_are_refused() -> None:
     with pytest.raises(DataError, match="the classes of the network are 7"):
         cc.quantize(replace(small(), metadata={"classes": 7}), calibration=X, labels=np.zeros(8, int))
+
+
+def test_a_misspelt_key_of_labels_is_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "judge.npz", x=X, label=np.zeros(8, int))
+    with pytest.raises(DataError, match=r"holds label, which is no input .* classes are called 'labels'"):
+        read_samples(str(tmp_path / "judge.npz"), "--judge", small(), 100)
+
+
+def test_weights_that_lie_on_the_grid_lose_nothing() -> None:
+    """Not even the rounding of the floats that they came through."""
+    nodes = dict(small().nodes) | {"fc": Linear(np.arange(-9, 9).reshape(3, 6) / 9 / 3)}
+    graph = Graph(nodes, small().edges, 1e-3, "euler")
+    first = cc.quantize(graph, 8, X, scale="max")
+    again = cc.quantize(as_quantized(graph, first), 8, X, scale="max")
+    assert first.report is not None and first.report.populations[0].layers[0].sqnr_db is not None
+    assert again.report is not None and again.report.populations[0].layers[0].sqnr_db is None
+
+
+def as_quantized(graph: Graph, network: IntegerNetwork) -> Graph:
+    """The float graph that the integers stand for."""
+    unit = network.metadata["quantization"]["populations"]["n"]["unit"]
+    operation = network.populations[0].synapses[0].operation
+    node = graph.nodes["n"]
+    assert isinstance(node, LIF)
+    gain = float((1e-3 / node.tau) * node.r)
+    weight = operation.weight * 2.0**operation.weight_exp * unit / gain
+    return Graph({**graph.nodes, "fc": Linear(weight)}, graph.edges, 1e-3, "euler")
