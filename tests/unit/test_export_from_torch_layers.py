@@ -143,13 +143,13 @@ def test_all_offending_modules_come_at_once() -> None:
     model = nn.Sequential(
         nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3), nn.Tanh(), leaky(1.5, threshold=-1.0), nn.Linear(3, 3), leaky(-1.0)
     )
-    message = refused(model, "")
+    message = refused(model, "cannot be exported")
     for part in ("'1' is a ReLU", "'3' is a Tanh", "'4' has a beta of 1.5", "threshold of -1", "'6' has a beta of -1"):
         assert message.count(part) == 1, part
 
 
 def test_what_was_found_before_a_module_fails_is_told_as_well() -> None:
-    message = refused(nn.Sequential(nn.ReLU(), nn.Linear(5, 3), leaky()), "")
+    message = refused(nn.Sequential(nn.ReLU(), nn.Linear(5, 3), leaky()), "cannot be exported")
     assert "'0' is a ReLU" in message and "'1' is a Linear that fails" in message
 
 
