@@ -215,8 +215,6 @@ def fine_tune(
         raise missing_package(error.name or "torch", "train", "fine-tuning a network") from error
     from cortexcore.study import output_spikes, with_report
 
-    if not isinstance(graph, Graph):
-        raise GraphError(f"fine_tune takes a float graph, not a {type(graph).__name__}: make one with from_torch")
     judged = labels if judge is None else judge_labels
     wish = _wish(graph, bits, x, input_ranges, layer_bits, scale, judge, judged, input_steps)
     learned = wish.calibration.inputs if wish.calibration is not None else {}

@@ -66,7 +66,7 @@ def test_floats_are_rounded_to_the_input_step() -> None:
 def test_mistakes_are_one_sentence() -> None:
     rng = np.random.default_rng(2)
     graph, (x, y) = untrained(rng), clusters(rng)
-    with pytest.raises(GraphError, match="fine_tune takes a float graph, not a IntegerNetwork"):
+    with pytest.raises(GraphError, match="only a float graph can be quantized, not a IntegerNetwork"):
         cc.fine_tune(cc.quantize(graph, calibration=x), x, y)  # type: ignore[arg-type]
     with pytest.raises(QuantizationError, match="input_steps"):
         cc.fine_tune(graph, x + 0.5, y)
