@@ -33,10 +33,11 @@ class Opened:
     def form_for(self, target_name: str) -> Graph | IntegerNetwork:
         """The form that a target runs. Raises GraphError where the file lacks it, with the command that makes it."""
         takes = get_target(target_name).takes
-        form = self.graph if takes == "float" else self.network
-        if form is not None:
-            return form
-        if takes == "integer":
+        forms = {"float": self.graph, "integer": self.network}
+        for kind in takes:
+            if (form := forms[kind]) is not None:
+                return form
+        if "integer" in takes:
             raise GraphError(
                 f"target '{target_name}' runs integer networks and '{self.path}' is a float graph; quantize it first: "
                 f"cortexcore quantize {self.path} -o OUT.nir"

@@ -90,7 +90,7 @@ class Bundle:
             GraphError, TargetUnavailable: the target cannot take the network, or its packages are missing.
         """
         chosen = get_target(target)
-        network = self.graph if chosen.takes == "float" else self.network
+        network = self.network if "integer" in chosen.takes else self.graph
         if network is None:
             raise BundleError(
                 f"target '{target}' runs the float graph, which the bundle '{self.name}' does not have: "
@@ -195,9 +195,10 @@ def _write_files(folder: Path, network: IntegerNetwork, graph: Graph | None, tar
     for target_name in targets:
         target = get_target(target_name)
         (folder / target_name).mkdir()
-        if target.takes == "float" and graph is None:
+        form = network if "integer" in target.takes else graph
+        if form is None:
             raise BundleError(f"target '{target_name}' runs the float graph, which this bundle does not have")
-        target.save(target.lower(graph if target.takes == "float" else network, target.config()), folder / target_name)
+        target.save(target.lower(form, target.config()), folder / target_name)
     files = sorted(f for f in folder.rglob("*") if f.is_file())
     manifest = {
         "format": FORMAT,

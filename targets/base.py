@@ -17,6 +17,12 @@ from cortexcore.targets.profile import Profile
 Array = NDArray[Any]
 Arrays = Mapping[str, Array]
 """Node name → array [T, B, *shape]; T steps, B independent inferences that each start from rest."""
+Form = Literal["float", "integer"]
+
+
+def form_of(network: Graph | IntegerNetwork) -> Form:
+    """Which of the two kinds of network this is."""
+    return "float" if isinstance(network, Graph) else "integer"
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,8 @@ class Target(Protocol, Generic[NetworkT, ConfigT, ArtifactT]):
     """One place a network can run."""
 
     name: str
-    takes: Literal["float", "integer"]
-    """Which network it runs: the float :class:`Graph` or the :class:`IntegerNetwork`."""
+    takes: tuple[Form, ...]
+    """Which networks it runs, the preferred first: the float :class:`Graph`, the :class:`IntegerNetwork`, or both."""
     config: type[ConfigT]
     """Frozen dataclass of this target's options, validated at construction; ``config()`` are the defaults."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cortexcore.errors import DataError, GraphError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
-from cortexcore.targets.base import Arrays, Result, Stepper, Target
+from cortexcore.targets.base import Arrays, Result, Stepper, Target, form_of
 from cortexcore.targets.profile import Profile
 from cortexcore.targets.registry import get_target
 
@@ -65,10 +65,10 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
     if not isinstance(config, chosen.config):
         wanted, got = chosen.config.__name__, type(config).__name__
         raise GraphError(f"target '{target}' takes the options of {wanted}, got {got}")
-    if isinstance(network, Graph) != (chosen.takes == "float"):
+    if form_of(network) not in chosen.takes:
         needed = (
             "a float graph: give the one that was quantized, which a bundle or its file keeps"
-            if chosen.takes == "float"
+            if "float" in chosen.takes
             else "an integer network: quantize the graph first"
         )
         raise GraphError(f"target '{target}' runs {needed}")

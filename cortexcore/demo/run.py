@@ -132,7 +132,7 @@ def _targets() -> tuple[list[str], dict[str, str]]:
 
 
 def _compare(bundle: Bundle, names: list[str], inputs: Mapping[str, NDArray[Any]]) -> Comparison | None:
-    exact = [name for name in names if get_target(name).takes == "integer"]
+    exact = [name for name in names if "integer" in get_target(name).takes]
     exact.sort(key=lambda name: name != "integer")
     return compare({name: bundle.compiled(name) for name in exact}, exact, inputs) if len(exact) > 1 else None
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from cortexcore.export import integer
 from cortexcore.export.network import IntegerNetwork
-from cortexcore.targets.base import Arrays, CheckReport, Result
+from cortexcore.targets.base import Arrays, CheckReport, Form, Result
 from cortexcore.targets.integer.stepper import GoldenStepper
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import first_inference, first_step, host_profile
@@ -36,7 +35,7 @@ class IntegerTarget:
     """Runs :func:`cortexcore.export.integer.run`."""
 
     name = "integer"
-    takes: Literal["integer"] = "integer"
+    takes: tuple[Form, ...] = ("integer",)
     config = IntegerConfig
 
     def unavailable(self) -> str | None:

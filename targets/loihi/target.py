@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import json
-import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from cortexcore.errors import BundleError, GraphError, TargetUnavailable
 from cortexcore.export.integer import check_inputs
 from cortexcore.export.network import IntegerNetwork
-from cortexcore.targets.base import Arrays, CheckReport, Result, Stepper
+from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
 from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.loihi import loihi_energy, loihi_latency, occupancy
 from cortexcore.targets.energy.operations import LayerOperations, operation_figures
 from cortexcore.targets.loihi import session
 from cortexcore.targets.loihi.check import check, depths
+from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.interpreter import find_interpreter
 from cortexcore.targets.loihi.plan import CONVOLUTION_NOTE, Lowered, align, lower, plan_run
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import counted, state_memory
 from cortexcore.targets.saved import load_network, network_sha256, save_network
-
-
-@dataclass(frozen=True)
-class LoihiConfig:
-    """How Lava runs.
-
-    Attributes:
-        timeout_s: longest wait for one run; a worker that takes longer is ended.
-    """
-
-    timeout_s: float = 600.0
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.timeout_s) and self.timeout_s > 0):
-            raise GraphError(f"timeout_s is {self.timeout_s}, it must be a positive number of seconds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +43,7 @@ class LoihiTarget:
     """Lava's fixed-point models of Loihi's LIF and synapses, in Lava's own Python."""
 
     name = "loihi"
-    takes: Literal["integer"] = "integer"
+    takes: tuple[Form, ...] = ("integer",)
     config = LoihiConfig
 
     def unavailable(self) -> str | None:

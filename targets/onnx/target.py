@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
 
 import onnxruntime
 
 from cortexcore.errors import BundleError
 from cortexcore.export.network import IntegerNetwork
-from cortexcore.targets.base import Arrays, CheckReport, Result
+from cortexcore.targets.base import Arrays, CheckReport, Form, Result
 from cortexcore.targets.onnx import session
 from cortexcore.targets.onnx.check import check
 from cortexcore.targets.onnx.config import OnnxConfig
@@ -24,7 +23,7 @@ class OnnxTarget:
     """Two ONNX models per network, ``sequence.onnx`` and ``step.onnx``; lowering needs the package onnx."""
 
     name = "onnx"
-    takes: Literal["integer"] = "integer"
+    takes: tuple[Form, ...] = ("integer",)
     config = OnnxConfig
 
     def unavailable(self) -> str | None:

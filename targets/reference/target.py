@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from cortexcore.export import reference
 from cortexcore.export.dynamics import delay_steps
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Delay, Layer, Linear, Node, SumPool2d
-from cortexcore.targets.base import Arrays, CheckReport, Result, Stepper
+from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
 from cortexcore.targets.energy.host import host_energy
 from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
 from cortexcore.targets.profile import Figure, Profile
@@ -39,7 +38,7 @@ class ReferenceTarget:
     """Runs :func:`cortexcore.export.reference.run`, NumPy float64."""
 
     name = "reference"
-    takes: Literal["float"] = "float"
+    takes: tuple[Form, ...] = ("float",)
     config = ReferenceConfig
 
     def unavailable(self) -> str | None:

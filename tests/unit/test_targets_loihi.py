@@ -18,9 +18,9 @@ from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerN
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.loihi import interpreter, session
 from cortexcore.targets.loihi.check import check, depths, message_bits, sign_mode
+from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.plan import lower, plan_run, unroll
 from cortexcore.targets.loihi.session import LavaWorker
-from cortexcore.targets.loihi.target import LoihiConfig
 from cortexcore.targets.loihi.worker import read_message, write_message
 from cortexcore.targets.registry import get_target
 
