@@ -14,6 +14,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 LAVA_REQUIREMENT = "lava-nc==0.10.0"
 TORCH_REQUIREMENT = "torch==2.13.*"
+# Counts operations independently of ours, in tests alone. Its metrics need torch, snntorch and tqdm, which are there;
+# of its other requirements torchaudio has no release for our torch, and only its data sets use them.
+NEUROBENCH_REQUIREMENT = "neurobench==2.3.0"
 
 
 def interpreters(versions):
@@ -81,7 +84,11 @@ def main():
     constraints = ["-c", str(CONSTRAINTS)]
     try:
         # torch goes first and alone, so that a local CPU build satisfies the rest; elsewhere it is the index's.
-        installs = [[*constraints, TORCH_REQUIREMENT], [*constraints, "-e", ".[dev]"]]
+        installs = [
+            [*constraints, TORCH_REQUIREMENT],
+            [*constraints, "-e", ".[dev]"],
+            ["--no-deps", NEUROBENCH_REQUIREMENT],
+        ]
         build(ROOT / ".venv", python, installs, [(ROOT / "pyproject.toml").read_text(), CONSTRAINTS.read_text()])
         lava_python = find_python(["3.10"]) or fetch_python_310()
         if lava_python is None:

@@ -1,8 +1,12 @@
 """Operations, counted exactly from a golden trace.
 
-As NeuroBench defines them: a *dense* MAC is every weight that meets a value, zero or not (padding is no value); an
-*effective* one has both weight and value nonzero, and is an accumulate (AC) where the source sends only −1, 0 and 1,
-a multiply-accumulate (MAC) otherwise. A synaptic operation is either. Source: NeuroBench 2.3, ``metrics/workload``.
+As NeuroBench defines them, which ``tests/golden/test_neurobench.py`` holds us to: a *dense* MAC is every weight that
+meets a value, zero or not (padding is no value, a bias no weight); an *effective* one has both weight and value
+nonzero, and is an accumulate (AC) where all that the source sends in that step, over the batch, is −1, 0 or 1, else a
+multiply-accumulate (MAC). A synaptic operation is either. A *membrane update* is a v that differs from the step
+before; in the first step all count. Activation sparsity is the share of zeros among all spikes that could have been,
+connection sparsity that among the weights. A layer here is one of the integer network, where pools and batch
+normalisation are folded into their neighbours. Source: NeuroBench 2.3, ``metrics/static`` and ``metrics/workload``.
 """
 
 from __future__ import annotations
@@ -30,11 +34,13 @@ class LayerOperations:
         neurons: of the population, all updated in every step.
         convolution: whether its synapses are convolutions, at least one of them.
         connections: weights that meet a value in one step, zero or not; connections·T are its dense MACs.
-        stored: weights kept, shared ones once.
+        stored, zeros: weights kept, shared ones once, and how many of them are zero.
         macs, acs: effective ones.
         events: values ≠ 0 that arrived from its sources.
         active: neurons whose current u is not zero.
         spikes: fired.
+        changed: neurons whose v differs from the step before, all in the first.
+        firing: neurons that can spike: all of a spiking population, none of a leaky integrator.
         states: integers that outlive a step: v, and u where du < 4095.
     """
 
@@ -43,11 +49,14 @@ class LayerOperations:
     convolution: bool
     connections: int
     stored: int
+    zeros: int
     macs: Counts
     acs: Counts
     events: Counts
     active: Counts
     spikes: Counts
+    changed: Counts
+    firing: int
     states: int
 
     @property
@@ -63,7 +72,7 @@ def count(network: IntegerNetwork, inputs: Mapping[str, Array], trace: Trace) ->
 def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Array], trace: Trace) -> LayerOperations:
     steps, batch = trace.v[p.name].shape[:2]
     macs, acs, events = (np.zeros((steps, batch), np.int64) for _ in range(3))
-    connections = stored = 0
+    connections = stored = zeros = 0
     for s in p.synapses:
         values = np.asarray(inputs[s.source] if s.source in inputs else trace.spikes.get(s.source, trace.v[s.source]))
         if s.recurrent:
@@ -72,25 +81,29 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         dense, effective = fan_out(s.operation, shape)
         connections += int(dense.sum())
         stored += s.operation.weight.size
+        zeros += s.operation.weight.size - int(np.count_nonzero(s.operation.weight))
         present = (values != 0).reshape(steps, batch, -1)
         performed = present @ effective
         events += present.sum(axis=2)
-        if np.isin(values, (-1, 0, 1)).all():
-            acs += performed
-        else:
-            macs += performed
+        spiking = ((values >= -1) & (values <= 1)).reshape(steps, -1).all(axis=1)
+        acs[spiking] += performed[spiking]
+        macs[~spiking] += performed[~spiking]
     fired = trace.spikes[p.name] if p.name in trace.spikes else np.zeros((steps, batch, 1), np.uint8)
+    v = trace.v[p.name].reshape(steps, batch, -1)
     return LayerOperations(
         name=p.name,
         neurons=p.size,
         convolution=any(isinstance(s.operation, Convolution) for s in p.synapses),
         connections=connections,
         stored=stored,
+        zeros=zeros,
         macs=macs,
         acs=acs,
         events=events,
         active=np.count_nonzero(trace.u[p.name].reshape(steps, batch, -1), axis=2),
         spikes=fired.reshape(steps, batch, -1).sum(axis=2, dtype=np.int64),
+        changed=np.concatenate([np.full((1, batch), p.size), np.count_nonzero(v[1:] != v[:-1], axis=2)]),
+        firing=0 if p.vth is None else p.size,
         states=p.size + int(np.count_nonzero(np.broadcast_to(p.du, p.shape) != DECAY_ONE - 1)),
     )
 
@@ -133,12 +146,16 @@ def operation_figures(layers: tuple[LayerOperations, ...]) -> dict[str, Figure]:
     updates = sum(x.neurons for x in layers) * steps
     states = sum(x.states for x in layers) * steps
     weight_bytes, state_bytes = macs + acs, 2 * STATE_BYTES * states
-    return {
+    stored, firing = sum(x.stored for x in layers), sum(x.firing for x in layers) * steps * batch
+    zeros = sum(x.zeros for x in layers)
+    silent = firing - sum(int(x.spikes.sum()) for x in layers)
+    figures = {
         "dense MACs": figure(sum(x.connections for x in layers) * steps, "MACs"),
         "effective MACs": figure(macs, "MACs"),
         "effective ACs": figure(acs, "ACs"),
         "synaptic operations": figure(macs + acs, "operations"),
         "neuron updates": figure(updates, "updates"),
+        "membrane updates": figure(sum(int(x.changed.sum()) for x in layers) / batch, "updates"),
         "spikes": figure(spikes, "spikes"),
         "bytes moved, least": Figure(
             weight_bytes + state_bytes,
@@ -148,3 +165,8 @@ def operation_figures(layers: tuple[LayerOperations, ...]) -> dict[str, Figure]:
             conditions,
         ),
     }
+    if firing:
+        figures["activation sparsity"] = figure(silent / firing, "of all activations")
+    if stored:
+        figures["connection sparsity"] = Figure(zeros / stored, "of all weights", "measured", "counted in the network")
+    return figures

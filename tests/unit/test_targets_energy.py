@@ -93,7 +93,10 @@ def test_figures_by_hand():
         "synaptic operations": 5,
         "neuron updates": 6,
         "spikes": 1,
+        "membrane updates": 3 + 2,
         "bytes moved, least": 5 + 2 * 4 * (2 + 2) * 2,
+        "activation sparsity": 3 / 4,
+        "connection sparsity": 4 / 12,
     }
     assert figures["spikes"].kind == "measured" and "2 steps" in figures["spikes"].conditions
 
