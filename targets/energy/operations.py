@@ -89,7 +89,6 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         acs[spiking] += performed[spiking]
         macs[~spiking] += performed[~spiking]
     fired = trace.spikes[p.name] if p.name in trace.spikes else np.zeros((steps, batch, 1), np.uint8)
-    v = trace.v[p.name].reshape(steps, batch, -1)
     return LayerOperations(
         name=p.name,
         neurons=p.size,
@@ -102,10 +101,18 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         events=events,
         active=np.count_nonzero(trace.u[p.name].reshape(steps, batch, -1), axis=2),
         spikes=fired.reshape(steps, batch, -1).sum(axis=2, dtype=np.int64),
-        changed=np.concatenate([np.full((1, batch), p.size), np.count_nonzero(v[1:] != v[:-1], axis=2)]),
+        changed=changed(trace.v[p.name]),
         firing=0 if p.vth is None else p.size,
         states=p.size + int(np.count_nonzero(np.broadcast_to(p.du, p.shape) != DECAY_ONE - 1)),
     )
+
+
+def changed(v: Array) -> Counts:
+    """Membranes [T, B, *shape] → how many of them differ from the step before [T, B]; in the first step all."""
+    steps, batch = v.shape[:2]
+    flat = v.reshape(steps, batch, -1)
+    differing = np.count_nonzero(flat[1:] != flat[:-1], axis=2)
+    return np.concatenate([np.full((1, batch), flat.shape[2], np.int64), differing])
 
 
 def fan_out(operation: Operation, source_shape: tuple[int, ...]) -> tuple[Counts, Counts]:

@@ -14,8 +14,10 @@ from cortexcore.export.dynamics import delay_steps
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Delay, Layer, Linear, Node, SumPool2d
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
+from cortexcore.targets.energy.footprint import float_footprint
 from cortexcore.targets.energy.host import host_energy
 from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
+from cortexcore.targets.energy.operations import changed
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import first_inference
 
@@ -97,13 +99,18 @@ class ReferenceTarget:
             operations={
                 "dense MACs": _counted(macs, "MACs", conditions),
                 "neuron updates": _counted(updates, "updates", conditions),
+                "membrane updates": _counted(
+                    sum(int(changed(v).sum()) for v in trace.v.values()) / batch, "updates", conditions
+                ),
                 "spikes": _counted(spikes, "spikes", conditions),
+                **sparsities(graph, trace, conditions),
             },
             memory={
                 "weights": Figure(weights, "B", "modelled", "64-bit weights"),
                 "state": Figure(
                     8 * (states + waiting(graph)), "B", "modelled", "64-bit u and v, and what waits in delays"
                 ),
+                "footprint, float32": float_footprint(graph),
             },
             energy=host_energy(macs, states * steps, measured),
             layers=layers,
@@ -130,6 +137,20 @@ def dense_macs(node: Node, sent: tuple[int, ...]) -> int:
             return math.prod(node.kernel) * math.prod(sent)
         case _:
             return 0
+
+
+def sparsities(graph: Graph, trace: reference.Trace, conditions: str) -> dict[str, Figure]:
+    """Shares of zeros as NeuroBench defines them: among the spikes that could have been, and among the weights."""
+    weights = [node.weight for node in graph.nodes.values() if isinstance(node, Layer)]
+    fired, stored = sum(int(np.count_nonzero(s)) for s in trace.spikes.values()), sum(w.size for w in weights)
+    possible = sum(s.size for s in trace.spikes.values())
+    figures = {}
+    if possible:
+        figures["activation sparsity"] = _counted((possible - fired) / possible, "of all activations", conditions)
+    if stored:
+        zeros = stored - sum(int(np.count_nonzero(w)) for w in weights)
+        figures["connection sparsity"] = _counted(zeros / stored, "of all weights", "")
+    return figures
 
 
 def _counted(value: float, unit: str, conditions: str) -> Figure:

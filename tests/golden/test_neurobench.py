@@ -21,9 +21,7 @@ from snntorch import utils  # noqa: E402
 from torch import nn  # noqa: E402
 
 from cortexcore.api import from_torch, quantize  # noqa: E402
-from cortexcore.export.network import IntegerNetwork  # noqa: E402
 from cortexcore.targets.compiled import compile  # noqa: E402
-from cortexcore.targets.profile import Profile  # noqa: E402
 
 STEPS, BATCH = 6, 8
 """Few steps: a float membrane halves for ever, an integer one until it is 0. A batch of 2^n: shares stay exact."""
@@ -137,7 +135,9 @@ def test_every_count_is_neurobenchs(name: str, kind: str) -> None:
     model = whole(make(), rng)
     x = inputs(kind, shape, rng)
     graph = from_torch(model, np.zeros((1, *shape)), 1e-3)
-    network = quantize(graph, input_ranges={next(iter(graph.inputs)): (INPUTS[kind][0], INPUTS[kind][1] - 1)}, scale="max")
+    network = quantize(
+        graph, input_ranges={next(iter(graph.inputs)): (INPUTS[kind][0], INPUTS[kind][1] - 1)}, scale="max"
+    )
     compiled = compile(network, "integer")
     assert np.array_equal(compiled.run(x).outputs["y"], spikes_of(model, x)), "counts compare only where spikes do"
     found, ours = theirs(model, x), {k: f.value for k, f in compiled.profile(x).operations.items()}
@@ -152,4 +152,14 @@ def test_every_count_is_neurobenchs(name: str, kind: str) -> None:
     assert round(ours["connection sparsity"], 4) == found["ConnectionSparsity"] > 0.25
     assert ours["membrane updates"] == found["MembraneUpdates"]
 
+    floats = compile(graph, "reference").profile(x)
+    assert (
+        floats.memory["footprint, float32"].value == found["Footprint"] - buffers(model) == 4 * found["ParameterCount"]
+    )
+    for shared in ("activation sparsity", "connection sparsity", "membrane updates"):
+        assert floats.operations[shared].value == ours[shared]
 
+
+def buffers(model: nn.Module) -> int:
+    """Bytes that snnTorch's neurons keep: beta, threshold, reset and, after a run, the membranes of the last batch."""
+    return sum(b.numel() * b.element_size() for b in model.buffers())
