@@ -1,8 +1,13 @@
-"""A growing ONNX graph: nodes and constants with names that stay unique over the model and its Scan bodies."""
+"""A growing ONNX graph: nodes and constants with names that stay unique over the model and its Scan bodies.
+
+A node's name is "<scope>/<operator>.<number>"; the scope is the population or layer that it belongs to, by which a
+profile of ONNX Runtime's is read back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,14 +42,26 @@ class Build:
     def __init__(self, parent: Build | None = None) -> None:
         self._root: Build = self if parent is None else parent._root
         self._nodes: list[Any] = []
+        self._casts: dict[tuple[str, str], str] = {}
         if parent is None:
             self._count = 0
+            self._scope = ""
             self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
             self.initializers: list[Any] = []
 
     def body(self) -> Build:
         """An empty graph inside this one."""
         return Build(self)
+
+    @contextmanager
+    def scoped(self, scope: str) -> Iterator[None]:
+        """Nodes added meanwhile, here and in bodies, belong to ``scope``."""
+        root = self._root
+        before, root._scope = root._scope, scope
+        try:
+            yield
+        finally:
+            root._scope = before
 
     def name(self, hint: str) -> str:
         """A fresh tensor name."""
@@ -54,13 +71,12 @@ class Build:
     def node(self, op: str, inputs: Sequence[str], name: str | None = None, **attributes: Any) -> str:
         """Add a node with one output and return that output's name."""
         output = name or self.name(op)
-        self._nodes.append(helper.make_node(op, list(inputs), [output], name=self.name(f"node/{op}"), **attributes))
+        self._nodes.append(helper.make_node(op, list(inputs), [output], name=self._node_name(op), **attributes))
         return output
 
     def nodes(self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
         """Add a node with several, already named outputs."""
-        node = helper.make_node(op, list(inputs), list(outputs), name=self.name(f"node/{op}"), **attributes)
-        self._nodes.append(node)
+        self._nodes.append(helper.make_node(op, list(inputs), list(outputs), name=self._node_name(op), **attributes))
 
     def constant(self, values: NDArray[Any], hint: str = "constant") -> str:
         """A constant tensor; equal ones are stored once."""
@@ -72,7 +88,22 @@ class Build:
         return root._constants[key]
 
     def cast(self, tensor: str, dtype: str) -> str:
-        return self.node("Cast", [tensor], to=DTYPES[dtype])
+        """The tensor as another type; the same cast stands once."""
+        key = (tensor, dtype)
+        if key not in self._casts:
+            self._casts[key] = self.node("Cast", [tensor], to=DTYPES[dtype])
+        return self._casts[key]
+
+    def whole(self, *numbers: int) -> str:
+        """A constant int64 vector: shapes, axes, limits of slices."""
+        return self.constant(np.array(numbers, np.int64))
+
+    def real(self, values: NDArray[Any] | float, hint: str = "constant") -> str:
+        """A constant of float64."""
+        return self.constant(np.asarray(values, np.float64), hint)
+
+    def _node_name(self, op: str) -> str:
+        return self.name(f"{self._root._scope}/{op}")
 
     def graph(self, title: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
         """The finished GraphProto; only the outermost carries constants."""

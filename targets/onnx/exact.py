@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.export.bounds import Range
 from cortexcore.export.integer_currents import FLOAT32_EXACT, common_factor
-from cortexcore.export.network import InputPort, Operation
+from cortexcore.export.network import Dense, InputPort, Operation
 from cortexcore.targets.bounds import largest_sum
 
-INT32_SAFE = 2**30
-"""Currents up to this add up in int32, with room for u and bias."""
+PAIR_SAFE = 2**15 - 1
+"""Two products of 8-bit numbers that x86 adds up in 16 bits (vpmaddubsw, where VNNI is missing) must stay below."""
 
 
 def input_dtype(port: InputPort) -> str:
-    """The smallest signed integer type that holds the port's range."""
-    types = (np.int8, np.int16, np.int32)
+    """The smallest type that holds the port's range: uint8, int8, int16, int32 or int64."""
+    types = (np.uint8, np.int8, np.int16, np.int32)
     fitting = (t for t in types if np.iinfo(t).min <= port.low and port.high <= np.iinfo(t).max)
     return np.dtype(next(fitting, np.int64)).name
 
@@ -26,6 +27,14 @@ def stored_weight(operation: Operation) -> tuple[NDArray[np.int8] | NDArray[np.i
     small = operation.weight >> k
     fits = small.min(initial=0) >= -128 and small.max(initial=0) <= 127
     return (small.astype(np.int8) if fits else small.astype(np.int16)), k
+
+
+def multiplies_in_int8(operation: Operation, sent: Range) -> bool:
+    """Whether Σ w·s is a product of uint8 and int8 that every processor computes exactly, as spikes' is."""
+    weight = stored_weight(operation)[0]
+    if not isinstance(operation, Dense) or weight.dtype != np.int8 or sent[0] < 0 or sent[1] > 255:
+        return False
+    return 2 * sent[1] * int(np.abs(weight.astype(np.int64)).max(initial=0)) <= PAIR_SAFE
 
 
 def digit_bits(operation: Operation) -> int:

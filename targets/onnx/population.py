@@ -4,49 +4,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 
-import numpy as np
-
+from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import Guards, guards
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import INT32_SAFE, input_dtype
-from cortexcore.targets.onnx.neuron import (
-    States,
-    delays_reset,
-    emit_current_state,
-    emit_push,
-    emit_voltage,
-)
+from cortexcore.targets.onnx.exact import input_dtype
+from cortexcore.targets.onnx.neuron import States, emit_current_state, emit_push, emit_sent, emit_voltage
 from cortexcore.targets.onnx.synapses import Lead, emit_current
 
-Slot = tuple[str, str, str, int]
-"""(kind, population or input, dtype, values) of a state that outlives a step; kind is u, v or spikes, v of inputs."""
+Key = tuple[str, str]
+"""(kind, population or input) of a state that outlives a step: its "u", its "v", or the "sent" that loops read back."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A state that outlives a step: its key, its type and how many values it has per inference."""
+
+    key: Key
+    dtype: str
+    size: int
 
 
 def state_slots(network: IntegerNetwork) -> list[Slot]:
     """Every state that outlives a step."""
     late = [port for port in network.inputs if _read_back(network, port.name)]
-    slots: list[Slot] = [("v", port.name, input_dtype(port), math.prod(port.shape)) for port in late]
+    slots = [Slot(("sent", port.name), input_dtype(port), math.prod(port.shape)) for port in late]
     for p in network.populations:
         if p.has_current:
-            slots.append(("u", p.name, "int32", p.size))
-        slots.append(("v", p.name, "int32", p.size))
-        if p.vth is not None and (delays_reset(p) or _read_back(network, p.name)):
-            slots.append(("spikes", p.name, "bool", p.size))
+            slots.append(Slot(("u", p.name), "float64", p.size))
+        slots.append(Slot(("v", p.name), "float64", p.size))
+        if p.vth is not None and _read_back(network, p.name):
+            slots.append(Slot(("sent", p.name), "uint8", p.size))
     return slots
-
-
-def states_from(names: Mapping[tuple[str, str], str]) -> dict[str, States]:
-    """Population or input → its states of the step before, from (kind, name) → tensor."""
-    found = dict.fromkeys(name for _, name in names)
-    return {n: States(names["v", n], names.get(("u", n)), names.get(("spikes", n))) for n in found}
-
-
-def slot_of(states: States, kind: str) -> str:
-    """The tensor of one kind of state."""
-    return {"u": states.u, "v": states.v, "spikes": states.spikes}[kind] or states.v
 
 
 def emit_drive(
@@ -54,30 +45,44 @@ def emit_drive(
     network: IntegerNetwork,
     p: Population,
     synapses: tuple[Synapses, ...],
-    sent: Mapping[str, str],
-    before: Mapping[str, States],
+    sources: Mapping[str, str],
     lead: Lead,
     start: str | None = None,
 ) -> str:
-    """Σ a·2^6 over ``synapses``, added to ``start``; recurrent ones read ``before``."""
+    """Σ a·2^6 over ``synapses``, added to ``start``.
+
+    Args:
+        sources: synapses → the tensor [*lead, values] that it reads.
+    """
     parts = [start] if start is not None else []
-    whole = guards(network, p).drive <= INT32_SAFE
+    whole = guards(network, p).drive <= FLOAT64_EXACT // 2
     for s in synapses:
-        source = before[s.source].sent if s.recurrent else sent[s.source]
-        parts.append(emit_current(b, network, s, source, lead, whole))
+        with b.scoped(f"{p.name}/{s.name}"):
+            parts.append(emit_current(b, network, s, sources[s.name], lead, whole))
     if not parts:
-        shape = b.node("Concat", [lead.sizes, b.constant(np.array([p.size]))], axis=0)
-        return b.node("Expand", [b.constant(np.zeros((1,) * (lead.axes + 1), np.int32)), shape])
+        shape = b.node("Concat", [lead.sizes, b.whole(p.size)], axis=0)
+        return b.node("Expand", [b.real([0.0]), shape])
     total = parts[0]
     for part in parts[1:]:
         total = b.node("Add", [total, part])
     return total
 
 
-def emit_neurons(b: Build, p: Population, needed: Guards, drive: str, before: States) -> States:
-    """One step of a population's neurons, u included, from the drive Σ a·2^6."""
-    u = emit_current_state(b, p, needed, drive, before.u)
-    return replace(emit_voltage(b, p, needed, emit_push(b, p, u), before), u=u)
+def emit_neurons(b: Build, p: Population, needed: Guards, drive: str, before: Mapping[Key, str]) -> States:
+    """One step of a population's neurons, u included, from the drive Σ a·2^6 and the states of the step before."""
+    u = emit_current_state(b, p, needed, drive, before.get(("u", p.name)))
+    peak, v = emit_voltage(b, p, needed, emit_push(b, p, u), before["v", p.name])
+    return States(u, peak, v)
+
+
+def previous_sent(p: Population, before: Mapping[Key, str]) -> str:
+    """What a population sent in the step before."""
+    return before["v", p.name] if p.vth is None else before["sent", p.name]
+
+
+def kept(b: Build, p: Population, states: States, kind: str) -> str:
+    """The tensor of one kind of state after a step."""
+    return {"u": states.u, "v": states.v}[kind] if kind != "sent" else emit_sent(b, p, states.peak)
 
 
 def _read_back(network: IntegerNetwork, name: str) -> bool:

@@ -1,10 +1,12 @@
-"""Running the two ONNX models: needs ONNX Runtime alone."""
+"""The ONNX models of an integer network, and running all steps at once: needs ONNX Runtime alone."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import onnxruntime
@@ -13,28 +15,41 @@ from cortexcore.errors import BundleError
 from cortexcore.export.integer import check_inputs
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Array, Arrays, Result
-from cortexcore.targets.integer.stepper import check_step
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.saved import network_sha256
 
 METADATA_KEY = "cortexcore"
 """Entry of a model's metadata_props that holds our JSON; a model without it is not ours."""
-_TYPES = {f"tensor({name})": np.dtype(name) for name in ("int8", "int16", "int32", "int64", "bool")}
+Form = Literal["sequence", "traced", "step"]
+FORMS: tuple[Form, ...] = get_args(Form)
+TYPES = {
+    f"tensor({name})": np.dtype(name.replace("double", "float64"))
+    for name in ("uint8", "int8", "int16", "int32", "int64", "double")
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """An opened model: ONNX Runtime's session, and what CortexCore noted in the model."""
+
+    runtime: Any
+    about: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxArtifact:
-    """The network and its two serialized models.
+    """The network and its serialized models, see :mod:`cortexcore.targets.onnx.forms`.
 
     Attributes:
         network: what was lowered.
         config: how it runs.
-        sequence, step: the ONNX models, see :mod:`cortexcore.targets.onnx.forms`.
+        sequence, traced, step: the ONNX models.
     """
 
     network: IntegerNetwork
     config: OnnxConfig
     sequence: bytes
+    traced: bytes
     step: bytes
 
     @cached_property
@@ -42,16 +57,24 @@ class OnnxArtifact:
         return network_sha256(self.network)
 
     @cached_property
-    def sequence_session(self) -> Any:
-        return open_session(self.sequence, self.config, "sequence.onnx")
+    def _sessions(self) -> dict[Form, Session]:
+        return {}
 
-    @cached_property
-    def step_session(self) -> Any:
-        return open_session(self.step, self.config, "step.onnx")
+    def session(self, form: Form) -> Session:
+        """One of the models, opened on first use."""
+        if form not in self._sessions:
+            self._sessions[form] = open_session(getattr(self, form), self.config, f"{form}.onnx")
+        return self._sessions[form]
 
 
-def open_session(model: bytes, config: OnnxConfig, where: str) -> Any:
+def open_session(model: bytes, config: OnnxConfig, where: str, profile_prefix: str = "") -> Session:
     """An ONNX Runtime session on the CPU.
+
+    Args:
+        model: the serialized model.
+        config: how it runs.
+        where: what errors call it.
+        profile_prefix: start of the path of the file that ONNX Runtime's profiler writes; none if empty.
 
     Raises:
         BundleError: the bytes are no ONNX model, or one that CortexCore did not make.
@@ -60,55 +83,33 @@ def open_session(model: bytes, config: OnnxConfig, where: str) -> Any:
     options.intra_op_num_threads = config.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if profile_prefix:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile_prefix
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        ours = METADATA_KEY in session.get_modelmeta().custom_metadata_map
+        noted = session.get_modelmeta().custom_metadata_map
     except Exception as error:
         raise BundleError(f"{where} is no ONNX model that this ONNX Runtime reads: {_first_line(error)}") from error
-    if not ours:
+    if METADATA_KEY not in noted:
         raise BundleError(f"{where} was not made by CortexCore: lower the network with the 'onnx' target")
-    return session
+    return Session(session, json.loads(noted[METADATA_KEY]))
 
 
 def run(artifact: OnnxArtifact, inputs: Arrays, trace: bool) -> Result:
     """All steps at once, through the sequence form."""
-    session = artifact.sequence_session
+    session = artifact.session("traced" if trace else "sequence").runtime
     checked = check_inputs(artifact.network, inputs)
-    feeds = {i.name: checked[i.name].astype(_TYPES[i.type]) for i in session.get_inputs()}
-    wanted = [o.name for o in artifact.network.outputs]
-    if trace:
-        wanted = [o.name for o in session.get_outputs()]
-    values: dict[str, Array] = dict(zip(wanted, session.run(wanted, feeds), strict=True))
+    feeds = {i.name: checked[i.name].astype(TYPES[i.type], copy=False) for i in session.get_inputs()}
+    names = [o.name for o in session.get_outputs()]
+    values: dict[str, Array] = dict(zip(names, session.run(names, feeds), strict=True))
     outputs = {o.name: values[o.name] for o in artifact.network.outputs}
     if not trace:
         return Result(outputs)
-    names = [p.name for p in artifact.network.populations]
+    populations = [p.name for p in artifact.network.populations]
     spikes = {p.name: values[f"spikes/{p.name}"] for p in artifact.network.populations if p.vth is not None}
-    return Result(outputs, spikes, {n: values[f"u/{n}"] for n in names}, {n: values[f"v/{n}"] for n in names})
-
-
-class OnnxStepper:
-    """Implements :class:`cortexcore.targets.base.Stepper` with the step form."""
-
-    def __init__(self, artifact: OnnxArtifact) -> None:
-        self._network = artifact.network
-        self._session = artifact.step_session
-        self._ports = {i.name: i for i in self._session.get_inputs() if not i.name.startswith("previous/")}
-        self._slots = [i for i in self._session.get_inputs() if i.name.startswith("previous/")]
-        self._outputs = [o.name for o in self._network.outputs]
-        self._wanted = self._outputs + [i.name.replace("previous/", "next/", 1) for i in self._slots]
-        self.start()
-
-    def start(self, batch: int = 1) -> None:
-        self._batch = batch
-        self._state = {i.name: np.zeros((batch, i.shape[1]), _TYPES[i.type]) for i in self._slots}
-
-    def step(self, inputs: Arrays) -> dict[str, Array]:
-        checked = check_step(self._network, inputs, self._batch)
-        feeds = {name: values.astype(_TYPES[self._ports[name].type]) for name, values in checked.items()}
-        values = self._session.run(self._wanted, {**feeds, **self._state})
-        self._state = dict(zip(self._state, values[len(self._outputs) :], strict=True))
-        return dict(zip(self._outputs, values, strict=False))
+    u, v = ({name: values[f"{kind}/{name}"] for name in populations} for kind in ("u", "v"))
+    return Result(outputs, spikes, u, v)
 
 
 def _first_line(error: Exception) -> str:

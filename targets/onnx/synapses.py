@@ -1,4 +1,4 @@
-"""Currents in ONNX: float32 GEMMs and convolutions that a static bound proves exact.
+"""Currents in ONNX: products in int8 where the source sends spikes, else in float32, that a static bound proves exact.
 
 Float32 holds every integer up to 2^24, so a sum of products is exact in whatever order it runs while no part of it
 can exceed 2^24. Sources that exceed this are split into digits small enough, one product per digit, and put
@@ -17,7 +17,7 @@ from cortexcore.export.integer_currents import FLOAT32_EXACT, WRAP
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Conv2d, Dense, IntegerNetwork, Synapses
 from cortexcore.targets.bounds import largest_sum
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import digit_bits, stored_weight
+from cortexcore.targets.onnx.exact import digit_bits, multiplies_in_int8, stored_weight
 
 
 @dataclass(frozen=True)
@@ -29,32 +29,34 @@ class Lead:
 
 
 def emit_current(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead, whole: bool) -> str:
-    """a·2^6 of one connection as int32 [*lead, neurons].
+    """a·2^6 of one connection as float64 [*lead, neurons].
 
     Args:
         source: tensor [*lead, flattened source], of any type, holding integers.
-        whole: the population's currents add up within int32; otherwise each comes modulo 2^24.
+        whole: the population's currents add up exactly; otherwise each comes modulo 2^24.
     """
     operation = synapses.operation
     k = stored_weight(operation)[1]
     shift = operation.weight_exp + k
     sent = sent_ranges(network)[synapses.source]
-    if largest_sum(operation, sent) >> k <= FLOAT32_EXACT:
+    if multiplies_in_int8(operation, sent):
+        weight = b.constant(np.ascontiguousarray(stored_weight(operation)[0].T), f"weight/{synapses.name}")
+        total = b.node("MatMulInteger", [b.cast(source, "uint8"), weight])
+    elif largest_sum(operation, sent) >> k <= FLOAT32_EXACT:
         total = _emit_sum(b, network, synapses, b.cast(source, "float32"), lead)
-        kind = "float32"
     else:
         total = _emit_digits(b, network, synapses, source, lead)
-        kind = "float64"
-    dtype = np.dtype(kind)
-    if shift >= 0:
-        scaled = b.node("Mul", [total, b.constant(np.array(2.0 ** (shift + THRESHOLD_SHIFT), dtype))])
-    else:
-        floored = b.node("Floor", [b.node("Mul", [total, b.constant(np.array(2.0**shift, dtype))])])
-        scaled = b.node("Mul", [floored, b.constant(np.array(2.0**THRESHOLD_SHIFT, dtype))])
-    if whole:
-        return b.cast(scaled, "int32")
-    wrapped = b.node("Mod", [b.cast(scaled, "int64"), b.constant(np.array(WRAP, np.int64))])
-    return b.cast(wrapped, "int32")
+    total = b.cast(total, "float64")
+    if shift < 0:
+        total = b.node("Floor", [b.node("Mul", [total, b.real(2.0**shift)])])
+    scaled = b.node("Mul", [total, b.real(2.0 ** (max(shift, 0) + THRESHOLD_SHIFT))])
+    return scaled if whole else emit_modulo(b, scaled)
+
+
+def emit_modulo(b: Build, x: str) -> str:
+    """x modulo 2^24, in [0, 2^24), of whole float64."""
+    turns = b.node("Floor", [b.node("Mul", [x, b.real(1.0 / WRAP)])])
+    return b.node("Sub", [x, b.node("Mul", [turns, b.real(float(WRAP))])])
 
 
 def _emit_digits(b: Build, network: IntegerNetwork, synapses: Synapses, source: str, lead: Lead) -> str:
@@ -62,7 +64,6 @@ def _emit_digits(b: Build, network: IntegerNetwork, synapses: Synapses, source: 
     bits = digit_bits(synapses.operation)
     most = max(map(abs, sent_ranges(network)[synapses.source]))
     rest = b.cast(source, "float64")
-    base = b.constant(np.array(2.0**bits))
     parts: list[str] = []
     scale = 0
     while True:
@@ -70,11 +71,11 @@ def _emit_digits(b: Build, network: IntegerNetwork, synapses: Synapses, source: 
         if last:
             digit = rest
         else:
-            above = b.node("Floor", [b.node("Div", [rest, base])])
-            digit = b.node("Sub", [rest, b.node("Mul", [above, base])])
+            above = b.node("Floor", [b.node("Mul", [rest, b.real(2.0**-bits)])])
+            digit = b.node("Sub", [rest, b.node("Mul", [above, b.real(2.0**bits)])])
             rest, most = above, -(-most >> bits)
         part = b.cast(_emit_sum(b, network, synapses, b.cast(digit, "float32"), lead), "float64")
-        parts.append(b.node("Mul", [part, b.constant(np.array(2.0**scale))]))
+        parts.append(b.node("Mul", [part, b.real(2.0**scale)]))
         scale += bits
         if last:
             return b.node("Sum", parts)
@@ -91,10 +92,9 @@ def _emit_sum(b: Build, network: IntegerNetwork, synapses: Synapses, source: str
         case Conv1d() | Conv2d():
             window, source_shape = operation.window, network.shape_of(synapses.source)
             stored = b.constant(weight, f"weight/{synapses.name}")
-            shape = b.constant(np.array([-1, *source_shape]))
             y = b.node(
                 "Conv",
-                [b.node("Reshape", [source, shape]), b.cast(stored, "float32")],
+                [b.node("Reshape", [source, b.whole(-1, *source_shape)]), b.cast(stored, "float32")],
                 kernel_shape=list(window.kernel),
                 strides=list(window.stride),
                 pads=[*window.padding, *window.padding],
@@ -104,7 +104,7 @@ def _emit_sum(b: Build, network: IntegerNetwork, synapses: Synapses, source: str
             flat = b.node("Flatten", [y], axis=1)
             if lead.axes == 1:
                 return flat
-            neurons = b.constant(np.array([len(weight) * math.prod(window.positions(source_shape[1:]))]))
+            neurons = b.whole(len(weight) * math.prod(window.positions(source_shape[1:])))
             return b.node("Reshape", [flat, b.node("Concat", [lead.sizes, neurons], axis=0)])
         case _:
             raise TypeError(f"no ONNX for the operation {type(operation).__name__}")

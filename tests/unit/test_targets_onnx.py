@@ -157,7 +157,7 @@ def test_threads_are_checked(threads):
 
 def test_threads_reach_onnx_runtime():
     artifact = compile(small(), "onnx", OnnxConfig(threads=2)).artifact
-    assert artifact.sequence_session.get_session_options().intra_op_num_threads == 2
+    assert artifact.session("sequence").runtime.get_session_options().intra_op_num_threads == 2
 
 
 def test_a_saved_artifact_runs_without_the_onnx_package(tmp_path):

@@ -34,7 +34,7 @@ def small(seed: int = 0) -> IntegerNetwork:
 
 
 INPUTS = {"x": np.random.default_rng(1).integers(-127, 128, (4, 2, 2, 8))}
-FILES = {"integer": {"network.nir"}, "onnx": {"network.nir", "sequence.onnx", "step.onnx", "config.json"}}
+FILES = {"integer": {"network.nir"}, "onnx": {"network.nir", "sequence.onnx", "step.onnx", "traced.onnx", "config.json"}}
 FILES["loihi"] = {"network.nir", "loihi.json", "loihi.npz"}
 
 
