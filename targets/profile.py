@@ -52,6 +52,8 @@ class Profile:
         layers: population → its share of operations, as far as the target can tell.
         break_even: the network against a quantized ANN of the same shape, both priced alike; joules and rates.
         verdict: which of the two takes less, in one sentence.
+        equivalent: an int8 ANN of the same shape beside the network: what it takes, and the ratios network / ANN.
+        notes: what was left out, assumed or not measurable here, a sentence each.
     """
 
     target: str
@@ -63,6 +65,8 @@ class Profile:
     layers: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
     break_even: Mapping[str, Figure] = field(default_factory=dict)
     verdict: str = ""
+    equivalent: Mapping[str, Figure] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The profile as JSON values."""

@@ -8,10 +8,19 @@ import numpy as np
 
 from cortexcore.export import integer
 from cortexcore.export.network import IntegerNetwork
+from cortexcore.targets.ann.beside import beside, latency_ratio
 from cortexcore.targets.base import Array, Arrays
 from cortexcore.targets.energy.break_even import break_even
+from cortexcore.targets.energy.footprint import integer_footprint
 from cortexcore.targets.energy.host import executed_macs, executed_updates, host_energy
-from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
+from cortexcore.targets.energy.latency import (
+    POWERCAP,
+    cpu_name,
+    latency_figures,
+    measure,
+    measure_by_turns,
+    rapl_note,
+)
 from cortexcore.targets.energy.operations import STATE_BYTES, LayerOperations, count, operation_figures
 from cortexcore.targets.profile import Figure, Profile
 
@@ -50,6 +59,7 @@ def host_profile(
     step: Callable[[], object],
     memory: Mapping[str, Figure],
     threads: str,
+    ann_threads: int = 1,
 ) -> Profile:
     """A profile on this machine's processor: latency measured, energy measured or modelled.
 
@@ -58,22 +68,29 @@ def host_profile(
         step: one step of one inference.
         memory: what the target knows of its weights and code.
         threads: for the conditions, e.g. "1 thread".
+        ann_threads: for the equivalent ANN on the same runtime, the network's own.
     """
     layers = counted(network, inputs)
     steps, batch = layers[0].macs.shape
     machine = f"{cpu_name()}, {threads}"
-    whole = measure(run)
-    latency = latency_figures("per inference", whole, f"{machine}, batch 1, {steps} steps in one call")
-    latency |= latency_figures("per step", measure(step), f"{machine}, batch 1, one call a step")
+    shape = f"{machine}, batch 1"
+    ann = beside(network, layers, inputs, target, ann_threads)
+    whole, *passes = measure_by_turns([run] if ann.once is None else [run, ann.once])
+    latency = latency_figures("per inference", whole, f"{shape}, {steps} steps in one call")
+    latency |= latency_figures("per step", measure_by_turns([step])[0], f"{shape}, one call a step")
+    ratio = latency_ratio(whole, passes[0], f"{shape}, one pass") if passes else {}
+    unmeasured = rapl_note(POWERCAP)
     verdict = break_even(layers)
     return Profile(
         target=target,
         conditions=f"{machine}; operations over {batch} inferences of {steps} steps",
         latency=latency,
         operations=operation_figures(layers),
-        memory={**memory, "state": state_memory(layers)},
-        energy=host_energy(executed_macs(layers), executed_updates(layers), whole),
+        memory={**memory, "state": state_memory(layers), "footprint": integer_footprint(network)},
+        energy=host_energy(executed_macs(layers), executed_updates(layers), None if unmeasured else measure(run)),
         layers=layer_figures(layers),
         break_even=verdict.figures,
         verdict=verdict.verdict,
+        equivalent={**ratio, **ann.figures},
+        notes=(*([unmeasured] if unmeasured else []), *ann.notes),
     )

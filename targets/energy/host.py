@@ -19,7 +19,7 @@ def host_energy(dense_macs: float, state_updates: float, measured: Measurement |
     Args:
         dense_macs: multiply-accumulates that really run: a processor multiplies zeros too.
         state_updates: neuron states advanced.
-        measured: times of single inferences, with their energy where RAPL was readable.
+        measured: times of single inferences, with their energy where RAPL was readable; only then there is a "total".
     """
     note = "45 nm arithmetic alone, no memory, caches, control or leakage: a lower bound"
     priced = "whatever the host computes in, priced as "
@@ -34,7 +34,7 @@ def host_energy(dense_macs: float, state_updates: float, measured: Measurement |
     }
     if measured is not None and measured.joules is not None:
         figures["total"] = Figure(
-            measured.joules / len(measured.seconds),
+            measured.joules,
             "J",
             "measured",
             "RAPL (/sys/class/powercap), all packages",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from cortexcore.targets.profile import Figure
 POWERCAP = Path("/sys/class/powercap")
 CLOCK = "wall clock (time.perf_counter)"
 WARM_UPS = 5
-MIN_RUNS, MAX_RUNS = 20, 1000
+MIN_RUNS, ENOUGH_RUNS, MAX_RUNS = 20, 100, 1000
+"""Of 100 runs one lies beyond the p99; of fewer the slowest stands for it, and the figure says so."""
+BUDGET_S, PATIENCE = 0.5, 10
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Times of repeated calls in seconds, and the joules that they took together, where RAPL is readable."""
+    """Times of repeated calls in seconds, and the joules that one call took, where RAPL is readable."""
 
     seconds: NDArray[np.float64]
     joules: float | None
@@ -37,20 +39,39 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def measure(call: Callable[[], object], budget_s: float = 0.5) -> Measurement:
-    """Time ``call`` after warm-ups, at least 20 and at most 1000 times, as often as ``budget_s`` allows."""
-    for _ in range(WARM_UPS):
-        call()
-    seconds: list[float] = []
+def measure(call: Callable[[], object], budget_s: float = BUDGET_S) -> Measurement:
+    """Time ``call`` after warm-ups, and the energy it took; as often as :func:`measure_by_turns` says."""
     before = read_rapl_j(POWERCAP)
-    began = time.perf_counter()
-    while len(seconds) < MIN_RUNS or (len(seconds) < MAX_RUNS and time.perf_counter() - began < budget_s):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
+    (alone,) = measure_by_turns((call,), budget_s)
     after = read_rapl_j(POWERCAP)
-    spent = None if before is None or after is None or after < before else after - before
-    return Measurement(np.array(seconds), spent)
+    calls = len(alone.seconds) + WARM_UPS
+    spent = None if before is None or after is None or after < before else (after - before) / calls
+    return Measurement(alone.seconds, spent)
+
+
+def measure_by_turns(calls: Sequence[Callable[[], object]], budget_s: float = BUDGET_S) -> list[Measurement]:
+    """Time several calls one after the other, round after round, so that all meet the same machine; times alone.
+
+    After 5 warm-ups there are as many rounds as ``budget_s`` seconds allow, 1000 at most. A p99 needs 100 rounds;
+    these may take ten times the budget. 20 rounds there are in any case.
+    """
+    for _ in range(WARM_UPS):
+        for call in calls:
+            call()
+    seconds: list[list[float]] = [[] for _ in calls]
+    began = time.perf_counter()
+    while _goes_on(len(seconds[0]), time.perf_counter() - began, budget_s):
+        for times, call in zip(seconds, calls, strict=True):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+    return [Measurement(np.array(times), None) for times in seconds]
+
+
+def _goes_on(rounds: int, elapsed_s: float, budget_s: float) -> bool:
+    if rounds < ENOUGH_RUNS:
+        return rounds < MIN_RUNS or elapsed_s < PATIENCE * budget_s
+    return rounds < MAX_RUNS and elapsed_s < budget_s
 
 
 def read_rapl_j(powercap: Path) -> float | None:
@@ -66,13 +87,25 @@ def read_rapl_j(powercap: Path) -> float | None:
     return total if found else None
 
 
+def rapl_note(powercap: Path) -> str:
+    """Why no energy is measured here, in a sentence; empty where it is."""
+    if read_rapl_j(powercap) is not None:
+        return ""
+    what = "cannot be read by this user" if any(powercap.glob("intel-rapl:[0-9]")) else "is not there"
+    return f"Energy is modelled, not measured: this machine's RAPL counter ({powercap}/intel-rapl:*) {what}."
+
+
 def latency_figures(label: str, measured: Measurement, conditions: str) -> dict[str, Figure]:
-    """ "<label> p50", "p90" and "p99" in seconds; the first with the fastest and slowest run as its band."""
+    """ "<label> p50", "p90" and "p99" in seconds; the first with the fastest and slowest run as its band.
+
+    Fewer than 100 runs tell no p99 from the slowest; the figure's conditions say so.
+    """
     runs = f"{conditions}, {len(measured.seconds)} runs after {WARM_UPS} warm-ups"
+    few = "" if len(measured.seconds) >= ENOUGH_RUNS else "; too few to tell p99 from the slowest"
     p50, p90, p99 = (float(x) for x in np.percentile(measured.seconds, (50, 90, 99)))
     fastest, slowest = float(measured.seconds.min()), float(measured.seconds.max())
     return {
         f"{label} p50": Figure(p50, "s", "measured", CLOCK, runs, fastest, slowest),
         f"{label} p90": Figure(p90, "s", "measured", CLOCK, runs),
-        f"{label} p99": Figure(p99, "s", "measured", CLOCK, runs),
+        f"{label} p99": Figure(p99, "s", "measured", CLOCK, runs + few),
     }

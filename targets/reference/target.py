@@ -16,7 +16,7 @@ from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Delay, La
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
 from cortexcore.targets.energy.footprint import float_footprint
 from cortexcore.targets.energy.host import host_energy
-from cortexcore.targets.energy.latency import cpu_name, latency_figures, measure
+from cortexcore.targets.energy.latency import POWERCAP, cpu_name, latency_figures, measure, rapl_note
 from cortexcore.targets.energy.operations import changed
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import first_inference
@@ -114,6 +114,7 @@ class ReferenceTarget:
             },
             energy=host_energy(macs, states * steps, measured),
             layers=layers,
+            notes=tuple(note for note in (rapl_note(POWERCAP),) if note),
         )
 
 
