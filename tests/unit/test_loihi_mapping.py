@@ -1,0 +1,237 @@
+"""The mapping to Loihi's cores, against numbers worked out by hand and a table that Intel's own compiler printed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cortexcore.errors import GraphError
+from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.targets.loihi.mapping import chip_limits, map_network, mapping_problems
+from cortexcore.targets.loihi.mapping.links import links
+from cortexcore.targets.loihi.mapping.memory import grid_bits, list_words, store
+
+ZERO = np.zeros((), np.int32)
+CHIPS = ["loihi1", "loihi2"]
+
+
+def full(rows: int, columns: int, weight: int = 2) -> Dense:
+    return Dense(np.full((rows, columns), weight, np.int32))
+
+
+def population(name: str, shape: tuple[int, ...], *feeds: tuple[str, object], **changes: object) -> Population:
+    synapses = tuple(Synapses(f"{source}-{name}-{i}", source, op) for i, (source, op) in enumerate(feeds))
+    return replace(Population(name, shape, synapses, 4095, 300, 500, ZERO), **changes)
+
+
+def network(*populations: Population, inputs: tuple[int, ...] = (3,)) -> IntegerNetwork:
+    port = InputPort("x", inputs, -127, 127)
+    return IntegerNetwork((port,), populations, (OutputPort("y", populations[-1].name),), 1e-3)
+
+
+def test_bits_of_a_grid_by_hand():
+    """Steps of 2^(9−bits) with a sign, 2^(8−bits) without: ±2·k is 8 bits, ±32·k 4 bits, 0…255 is 8, 0…254 is 7."""
+    grids = {(-256, 254): 8, (-256, 224): 4, (0, 255): 8, (0, 254): 7, (-255, -1): 8, (-256, 0): 1, (-3, 2): 9}
+    for values, bits in grids.items():
+        assert grid_bits(np.array(values, np.int32)) == bits, values
+
+
+def test_words_of_lists_by_hand():
+    """16 bits each: 3·16 + 10 = 58 → 1 word; 4·16 + 10 = 74 → 2; 64·16 + 10 = 1034 → 17; 65 → 17 and 26 bits → 18."""
+    assert [list_words(np.array([n]), 16) for n in (0, 1, 3, 4, 64, 65, 128)] == [0, 1, 1, 2, 17, 18, 34]
+    assert list_words(np.array([3, 0, 4]), 16) == 3
+
+
+@pytest.mark.parametrize(("sources", "neurons", "words"), [(10, 1, 10), (50, 10, 150), (100, 50, 1300)])
+def test_dense_layers_take_the_words_that_lavas_compiler_prints(sources, neurons, words):
+    """The Synapses column of PilotNet's dense layers: lava-dl, netx/pilotnet_snn/benchmark.ipynb, its printed table."""
+    signed = Dense(np.resize(np.array([-2, 2], np.int32), (neurons, sources)))
+    (core,) = map_network(network(population("d", (neurons,), ("x", signed)), inputs=(sources,)), "loihi2").cores
+    assert (core.synapse_words, core.axons_in) == (words, sources)
+
+
+def test_a_kernel_takes_the_words_that_lavas_compiler_prints():
+    """The same table: 24 kernels of 3·3·3 weights in 81 entries; its 76,032 neurons need 10 cores, one axon into each."""
+    kernel = np.full((24, 3, 3, 3), 2, np.int32)
+    kernel[0, 0, 0, 0] = -2
+    net = network(population("c", (24, 99, 32), ("x", Conv2d(kernel, 0, (2, 2)))), inputs=(3, 200, 66))
+    link = links(net)[0]
+    kept = store(
+        "c", link.fan(0, 24 * 99 * 32), 3072, link.bits, link.kernel_weights(0, 24 * 99 * 32), chip_limits("loihi2")
+    )
+    assert (kept.format, kept.words, kept.weight_bits, kept.index_bits) == ("shared", 81, 8, 0)
+    cores = map_network(net, "loihi2").cores
+    assert len(cores) == 10 and {core.axons_in for core in cores} == {1}
+
+
+def test_the_smallest_format_is_kept():
+    """8 neurons, 8-bit weights, on Loihi 1: a full list is 8·8 + 10 = 74 bits without indices and 8·14 + 10 = 122 with
+    6 index bits, 2 words either way; 3 synapses take 1 word with indices, and 2 as a list of all 8."""
+    limits = chip_limits("loihi1")
+    kept = store("s", np.array([3, 3, 0]), 8, 8, None, limits)
+    assert (kept.format, kept.words, kept.count, kept.index_bits) == ("sparse", 2, 6, 6)
+    kept = store("s", np.full(5, 40), 40, 8, None, limits)
+    assert (kept.format, kept.words, kept.index_bits) == ("dense", 5 * 6, 0)
+
+
+def test_one_core_each_by_hand():
+    """Two of three inputs reach a through a weight that is not zero, and one of a's two neurons reaches b."""
+    first = Dense(np.array([[20, -2, 0], [2, 2, 0]], np.int32))
+    second = Dense(np.array([[2, 0], [4, 0], [-8, 0]], np.int32))
+    mapping = map_network(network(population("a", (2,), ("x", first)), population("b", (3,), ("a", second))), "loihi1")
+    a, b = mapping.cores
+    assert (a.neurons, a.axons_in, a.axons_out, a.synapse_count, a.synapse_words) == (2, 2, 1, 4, 2)
+    assert (b.neurons, b.axons_in, b.axons_out, b.synapse_count, b.synapse_words) == (3, 1, 0, 3, 1)
+    assert (a.synapses[0].weight_bits, b.synapses[0].weight_bits, a.synapse_bytes) == (8, 8, 16)
+    assert mapping.tiles == 1 and [core.groups for core in mapping.cores] == [1, 1]
+
+
+def test_neurons_split_a_population():
+    """1,025 neurons of Loihi 1's 1,024 a core: 512 and 513."""
+    mapping = map_network(network(population("a", (1025,), ("x", full(1025, 3)))), "loihi1")
+    assert [(core.first, core.last) for core in mapping.cores] == [(0, 512), (512, 1025)]
+
+
+def test_synapse_memory_splits_a_population():
+    """Loihi 2: 1,000 sources with 16-bit synapses to 60 neurons take 970 bits, 16 words each, 16,000 of 12,000; to 30
+    they take 490 bits, 8 words each."""
+    mapping = map_network(network(population("a", (60,), ("x", full(60, 1000))), inputs=(1000,)), "loihi2")
+    assert [core.synapse_words for core in mapping.cores] == [8000, 8000]
+
+
+def test_axons_in_split_a_population():
+    """5,000 inputs, each to one of 50 neurons: two cores read 2,500 each."""
+    weight = np.kron(np.eye(50, dtype=np.int32), np.full((1, 100), 2, np.int32))
+    mapping = map_network(network(population("a", (50,), ("x", Dense(weight))), inputs=(5000,)), "loihi1")
+    assert [core.axons_in for core in mapping.cores] == [2500, 2500]
+
+
+def test_axons_out_split_what_sends():
+    """b takes 5 cores on Loihi 1, so that each of a's 1,000 neurons needs 5 axons: 5,000 of 4,096, hence two cores."""
+    a, b = population("a", (1000,), ("x", full(1000, 3))), population("b", (4200,), ("a", full(4200, 1000)))
+    cores = map_network(
+        network(a, replace(b, synapses=(replace(b.synapses[0], operation=_thin(4200, 1000)),))), "loihi1"
+    ).cores
+    assert [core.axons_out for core in cores if core.population == "a"] == [2500, 2500]
+    assert sum(core.population == "b" for core in cores) == 5
+
+
+def _thin(rows: int, columns: int) -> Dense:
+    """Each source reaches five neurons, one in each fifth of the rows."""
+    weight = np.zeros((rows, columns), np.int32)
+    for fifth in range(5):
+        weight[fifth * (rows // 5) + np.arange(columns) % (rows // 5), np.arange(columns)] = 2
+    return Dense(weight)
+
+
+def test_multicast_needs_one_axon_per_neuron():
+    """The same pair on Loihi 2: 4,200 neurons fit on one core, and forced onto two a's neurons still need one axon."""
+    a, b = population("a", (1000,), ("x", full(1000, 3))), population("b", (60,), ("a", full(60, 1000)))
+    cores = map_network(network(a, b), "loihi2").cores
+    assert [core.population for core in cores] == ["a", "b", "b"] and cores[0].axons_out == 1000
+
+
+def test_a_neuron_that_reads_too_much_is_refused_with_numbers():
+    net = network(population("a", (2,), ("x", full(2, 5000))), inputs=(5000,))
+    for chip in CHIPS:
+        (problem,) = mapping_problems(net, chip)
+        assert problem.node == "a"
+        assert "reads 5,000 values" in problem.reason and "takes 4,096" in problem.reason
+        assert "at most 4,096" in problem.remedy
+    with pytest.raises(GraphError, match="target 'loihi' cannot take this network: 'a': a neuron of it reads 5,000"):
+        map_network(net, "loihi1")
+
+
+def test_a_kernel_too_large_for_a_core_is_refused_with_numbers():
+    """2 channels of 96,001 taps of 8 bits: 12,001 words each."""
+    kernel = np.full((2, 1, 96001), 2, np.int32)
+    kernel[0, 0, 0] = -2
+    net = network(population("a", (2, 1), ("x", Conv1d(kernel))), inputs=(1, 96001))
+    (problem,) = mapping_problems(net, "loihi2")
+    assert "take 12,001 words of 64 bits" in problem.reason and "has 12,000" in problem.reason
+
+
+def test_a_network_too_large_for_the_chip_is_refused_with_numbers():
+    """131,073 neurons on Loihi 1's 128·1,024: 129 cores of 128, 0.8 % and hence 1 % too many."""
+    net = network(population("a", (131073,), ("x", full(131073, 1))), inputs=(1,))
+    (problem,) = mapping_problems(net, "loihi1")
+    assert "needs at least 129 cores ('a' 129), and Loihi 1 has 128: 1 % too many" in problem.reason
+    assert problem.remedy and mapping_problems(net, "loihi2") == []
+
+
+def test_a_neuron_with_too_many_axons_out_is_refused_with_numbers():
+    """One neuron feeds 125 cores through 33 connections: 4,125 axons."""
+    rows = 125 * 1024
+    feeds = [("a", full(rows, 1)) for _ in range(33)]
+    net = network(population("a", (1,), ("x", full(1, 3))), population("b", (rows,), *feeds))
+    (problem,) = mapping_problems(net, "loihi1")
+    assert problem.node == "a" and "needs 4,125 axons out" in problem.reason and "has 4,096" in problem.reason
+
+
+def test_cores_fill_tiles_in_order_and_rows_of_the_mesh():
+    limits = chip_limits("loihi1")
+    assert [limits.tile(i) for i in (0, 3, 4, 31, 32, 127)] == [(0, 0), (0, 0), (1, 0), (7, 0), (0, 1), (7, 3)]
+
+
+def test_neurons_of_several_settings_are_groups():
+    du = np.array([4095, 4095, 100], np.int32)
+    mapping = map_network(network(population("a", (3,), ("x", full(3, 3)), du=du)), "loihi2")
+    assert mapping.cores[0].groups == 2
+
+
+def test_every_limit_is_cited_and_graded():
+    for chip in CHIPS:
+        limits = chip_limits(chip)
+        named = set(limits.__dataclass_fields__) - {"title", "sources"}
+        assert set(limits.sources) == named
+        assert all(source.endswith(("[R]", "[P]", "[P2]", "[D]", "[A]")) for source in limits.sources.values())
+    with pytest.raises(GraphError, match="chip is 'loihi3', it must be one of loihi1, loihi2"):
+        chip_limits("loihi3")
+
+
+@st.composite
+def networks(draw) -> IntegerNetwork:
+    """An input of spatial shape, a convolution or not, dense layers with zeros, and perhaps a loop."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    density = draw(st.floats(0, 1))
+
+    def weights(*shape: int) -> np.ndarray:
+        return (rng.integers(-128, 128, shape) * 2 * (rng.random(shape) < density)).astype(np.int32)
+
+    length, channels = draw(st.integers(3, 90)), draw(st.integers(1, 4))
+    op = Conv1d(weights(draw(st.integers(1, 30)), channels, 3), 0, draw(st.integers(1, 2)), draw(st.integers(0, 2)))
+    shape = (len(op.weight), *op.window.positions((length,)))
+    populations = [population("c", shape, ("x", op))]
+    for i in range(draw(st.integers(0, 3))):
+        source, size = populations[-1], draw(st.integers(1, 1500))
+        populations.append(population(f"d{i}", (size,), (source.name, Dense(weights(size, source.size)))))
+    last = populations[-1]
+    if draw(st.booleans()) and last.size < 400:
+        loop = Synapses("loop", last.name, Dense(weights(last.size, last.size)), recurrent=True)
+        populations[-1] = replace(last, synapses=(*last.synapses, loop))
+    return network(*populations, inputs=(channels, length))
+
+
+@settings(deadline=None, max_examples=40)
+@given(networks(), st.sampled_from(CHIPS))
+def test_cores_keep_their_limits_and_lose_nothing(net, chip):
+    problems = mapping_problems(net, chip)
+    if problems:
+        assert all(p.reason and p.remedy for p in problems)
+        return
+    mapping = map_network(net, chip)
+    assert mapping.cores == map_network(net, chip).cores
+    limits = mapping.limits
+    assert len(mapping.cores) <= limits.cores
+    for core in mapping.cores:
+        assert 0 < core.neurons <= limits.neurons and core.synapse_words <= limits.synapse_words
+        assert core.axons_in <= limits.axons_in and core.axons_out <= limits.axons_out
+    for p in net.populations:
+        cores = [core for core in mapping.cores if core.population == p.name]
+        assert [core.first for core in cores] == [0, *(core.last for core in cores[:-1])] and cores[-1].last == p.size
+        dense = [np.count_nonzero(s.operation.weight) for s in p.synapses if isinstance(s.operation, Dense)]
+        assert sum(s.count for core in cores for s in core.synapses if not s.name.startswith("x-")) == sum(dense)
