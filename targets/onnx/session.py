@@ -100,9 +100,8 @@ def run(artifact: OnnxArtifact, inputs: Arrays, trace: bool) -> Result:
     """All steps at once, through the sequence form."""
     session = artifact.session("traced" if trace else "sequence").runtime
     checked = check_inputs(artifact.network, inputs)
-    feeds = {i.name: checked[i.name].astype(TYPES[i.type], copy=False) for i in session.get_inputs()}
     names = [o.name for o in session.get_outputs()]
-    values: dict[str, Array] = dict(zip(names, session.run(names, feeds), strict=True))
+    values: dict[str, Array] = dict(zip(names, session.run(names, feeds(session, checked)), strict=True))
     outputs = {o.name: values[o.name] for o in artifact.network.outputs}
     if not trace:
         return Result(outputs)
@@ -110,6 +109,11 @@ def run(artifact: OnnxArtifact, inputs: Arrays, trace: bool) -> Result:
     spikes = {p.name: values[f"spikes/{p.name}"] for p in artifact.network.populations if p.vth is not None}
     u, v = ({name: values[f"{kind}/{name}"] for name in populations} for kind in ("u", "v"))
     return Result(outputs, spikes, u, v)
+
+
+def feeds(session: Any, checked: Arrays) -> dict[str, Array]:
+    """Checked inputs in the types that a sequence model takes."""
+    return {i.name: checked[i.name].astype(TYPES[i.type], copy=False) for i in session.get_inputs()}
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import onnxruntime
@@ -14,6 +14,7 @@ from cortexcore.targets.base import Arrays, CheckReport, Form, Result
 from cortexcore.targets.onnx import session
 from cortexcore.targets.onnx.check import check
 from cortexcore.targets.onnx.config import OnnxConfig
+from cortexcore.targets.onnx.profiler import layer_times, profile_nodes
 from cortexcore.targets.onnx.session import FORMS, METADATA_KEY, OnnxArtifact
 from cortexcore.targets.onnx.stepper import OnnxStepper
 from cortexcore.targets.profile import Figure, Profile
@@ -77,11 +78,13 @@ class OnnxTarget:
         once, first = first_inference(inputs), first_step(inputs)
         source = "size of the serialized ONNX model"
         memory = {
-            "sequence model": Figure(len(artifact.sequence), "B", "measured", source, "weights as int8 where they fit"),
-            "step model": Figure(len(artifact.step), "B", "measured", source, "weights as int8 where they fit"),
+            f"{form} model": Figure(
+                len(getattr(artifact, form)), "B", "measured", source, "weights as int8 where they fit"
+            )
+            for form in ("sequence", "step")
         }
         threads = f"ONNX Runtime {onnxruntime.__version__}, threads: {artifact.config.threads}"
-        return host_profile(
+        profile = host_profile(
             self.name,
             artifact.network,
             inputs,
@@ -89,7 +92,11 @@ class OnnxTarget:
             lambda: stepper.step(first),
             memory,
             threads,
+            ann_threads=artifact.config.threads,
         )
+        times = layer_times(artifact.network, profile_nodes(artifact, once))
+        layers = {name: {**profile.layers.get(name, {}), **figures} for name, figures in times.items()}
+        return replace(profile, layers=layers)
 
 
 TARGET = OnnxTarget()

@@ -1,0 +1,58 @@
+"""ONNX Runtime's own profile, mapped back to populations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.targets.compiled import compile
+from cortexcore.targets.onnx.profiler import layer_times, profile_nodes
+
+pytest.importorskip("onnx")
+
+
+def awkward() -> IntegerNetwork:
+    """Names that start alike, and hold slashes; a loop."""
+    rng = np.random.default_rng(0)
+
+    def population(name: str, source: str, size: int, inputs: int) -> Population:
+        weight = (rng.integers(-128, 128, (size, inputs)) * 2).astype(np.int32)
+        loop = Synapses(f"{name}/loop", name, Dense(np.eye(size, dtype=np.int32) * 2), recurrent=True)
+        synapses = (Synapses(f"{name}/w", source, Dense(weight)), *((loop,) if name == "a/b" else ()))
+        return Population(name, (size,), synapses, 4095, 300, 500, np.zeros((), np.int32))
+
+    ports = (InputPort("x", (9,), -5, 5),)
+    return IntegerNetwork(
+        ports, (population("a", "x", 6, 9), population("a/b", "a", 4, 6)), (OutputPort("y", "a/b"),), 1
+    )
+
+
+def counts(steps: int) -> dict[tuple[str, str], float]:
+    network = awkward()
+    x = np.random.default_rng(0).integers(-5, 6, (steps, 1, 9))
+    times = layer_times(network, profile_nodes(compile(network, "onnx").artifact, {"x": x}))
+    assert all(f.value > 0 and f.kind == "measured" for figures in times.values() for f in figures.values())
+    return {
+        (name, part): f.value for name, figures in times.items() for part, f in figures.items() if f.unit == "nodes"
+    }
+
+
+def test_nodes_belong_to_their_populations():
+    """Outside loops a current is computed once; a loop's and the neurons' nodes run once more with every step."""
+    few, more = counts(3), counts(5)
+    assert few.keys() == {
+        *((p, f"nodes in {part}") for p in ("a", "a/b") for part in ("currents", "neurons")),
+        ("(inputs)", "nodes in neurons"),
+    }
+    growth = {key: (more[key] - few[key]) / 2 for key in few}
+    assert growth["a", "nodes in currents"] == 0 and growth["(inputs)", "nodes in neurons"] == 0
+    assert growth["a", "nodes in neurons"] >= 6 and growth["a/b", "nodes in neurons"] >= 6
+    assert growth["a/b", "nodes in currents"] == 3  # a product, a cast, a scale
+    assert all(value == int(value) for value in (*growth.values(), *few.values()))
+
+
+def test_a_profile_has_the_nodes_beside_the_counts():
+    network = awkward()
+    profile = compile(network, "onnx").profile({"x": np.ones((4, 2, 9), int)})
+    assert {"synaptic operations", "time in currents", "time in neurons"} <= profile.layers["a/b"].keys()
