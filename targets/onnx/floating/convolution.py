@@ -57,12 +57,12 @@ def _taps(place: Place, rows: str, weight: Float, window: Window, groups: int, p
     out, per_group = weight.shape[:2]
     split = place.index([-1, groups, per_group, int(np.prod(positions))])
     total = ""
-    for tap in np.ndindex(*window.kernel):
-        first = [k * d for k, d in zip(tap, window.dilation, strict=True)]
+    for k, tap in enumerate(np.ndindex(*window.kernel)):
+        first = [i * d for i, d in zip(tap, window.dilation, strict=True)]
         last = [f + (p - 1) * s + 1 for f, p, s in zip(first, positions, window.stride, strict=True)]
         limits = (place.index(values) for values in (first, last, list(range(2, 2 + axes)), window.stride))
         met = place.op("Reshape", place.op("Slice", rows, *limits), split)
-        taken = weight[(slice(None), slice(None), *tap)].reshape(groups, out // groups, per_group)
+        taken = weight.reshape(out, per_group, -1)[:, :, k].reshape(groups, out // groups, per_group)
         product = place.op("MatMul", place.parameter(taken, "weight"), met)
         total = place.op("Add", total, product) if total else product
     return total

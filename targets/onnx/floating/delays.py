@@ -19,14 +19,14 @@ def emit_shift(place: Place, x: str, steps: Steps, shape: Shape) -> str:
         return x
     axes = 2 + len(shape)
     padded = place.op("Pad", x, place.index([1] + [0] * (2 * axes - 1)))
-    length = place.op("Gather", place.lead, place.index(0), axis=0)
-    now = place.op("Range", place.index(1), place.op("Add", length, place.index(1)), place.index(1))
+    length, one = place.op("Gather", place.lead, place.number(0), axis=0), place.number(1)
+    now = place.op("Range", one, place.op("Add", length, one), one)
     if steps.ndim:
         column = place.op("Reshape", now, place.index([-1] + [1] * (axes - 1)))
-        taken = place.op("Max", place.op("Sub", column, place.index(steps)), place.index(0))
+        taken = place.op("Max", place.op("Sub", column, place.index(steps)), place.index([0]))
         everywhere = place.op("Expand", taken, place.joined(place.lead, place.index(shape)))
         return place.op("GatherElements", padded, everywhere, axis=0)
-    taken = place.op("Max", place.op("Sub", now, place.index(steps)), place.index(0))
+    taken = place.op("Max", place.op("Sub", now, place.index([steps])), place.index([0]))
     return place.op("Gather", padded, taken, axis=0)
 
 
@@ -44,6 +44,6 @@ def emit_waiting(place: Place, memory: Memory, owner: str, x: str, steps: Steps,
     limits = (place.index([limit]) for limit in (1, longest + 1, 1))
     memory.keep("waiting", owner, place.op("Slice", held, *limits))
     if not steps.ndim:
-        return place.op("Gather", held, place.index(0), axis=1)
+        return place.op("Gather", held, place.number(0), axis=1)
     everywhere = place.op("Expand", place.index((longest - steps)[None, None]), place.op("Shape", row))
     return place.op("Squeeze", place.op("GatherElements", held, everywhere, axis=1), place.index([1]))

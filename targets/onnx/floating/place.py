@@ -50,6 +50,10 @@ class Place:
         """A constant of int64: sizes, axes, positions."""
         return self.build.constant(np.asarray(values, np.int64), "float/index")
 
+    def number(self, value: int) -> str:
+        """A constant of int64 without axes, which ``Range`` and ``Gather`` tell from a vector of one."""
+        return self.op("Constant", value_int=value)
+
     def joined(self, *sizes: str) -> str:
         """Vectors of sizes as one."""
         return self.op("Concat", *sizes, axis=0)
