@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cortexcore.errors import GraphError
 from cortexcore.export.graph import Discretization, Graph
@@ -19,6 +20,7 @@ SHIPPED = Path(__file__).parent / "models" / "ecg_beat"
 """The beat classifier that comes with CortexCore: checkpoint, model card and bundle."""
 
 CHECKPOINTS = (".safetensors", ".pt")
+ARTIFACTS = (".onnx", ".tflite", ".elf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +49,15 @@ class Opened:
             "that it was quantized from, or a bundle that has both"
         )
 
-    def compiled(self, target_name: str) -> Compiled:
-        """The network on a target: a bundle's own artifact where it brings one, else lowered now."""
-        return self.bundle.compiled(target_name) if self.bundle else compile(self.form_for(target_name), target_name)
+    def compiled(self, target_name: str, config: Any = None) -> Compiled:
+        """The network on a target: the artifact that a bundle brings, where no options are given, else lowered now.
+
+        Args:
+            config: the target's options, an instance of its ``config`` class.
+        """
+        if self.bundle is not None and config is None:
+            return self.bundle.compiled(target_name)
+        return compile(self.form_for(target_name), target_name, config)
 
     def input_shapes(self) -> Mapping[str, tuple[int, ...]]:
         """Input node → shape without time and batch."""
@@ -72,6 +80,11 @@ def open_model(
     """
     if path.suffix in CHECKPOINTS:
         raise GraphError(f"'{path}' is a checkpoint; make a bundle of it first: cortexcore export {path} -o BUNDLE")
+    if path.suffix in ARTIFACTS:
+        raise GraphError(
+            f"'{path}' is one target's model, which does not hold the network: give the bundle that it lies in, or the "
+            "NIR file that it was made from"
+        )
     if path.is_dir() or path.suffix == ".zip":
         bundle = load_bundle(path)
         opened = Opened(path, bundle.graph, bundle.network, bundle)

@@ -194,6 +194,11 @@ def bad_inputs(graph: Path, spikes: Path, folder: Path) -> dict[str, tuple[tuple
             1,
             "is a checkpoint; .* cortexcore export",
         ),
+        "an ONNX model to run": (
+            ("run", BUNDLE / "onnx" / "step.onnx", "--target", "onnx", *run),
+            1,
+            "one target's model, .* give the bundle",
+        ),
         "not a checkpoint": (("export", spikes, "-o", out), 1, "suffix"),
         "unknown preset": (("train", "horse"), 1, "preset 'horse' is unknown"),
         "no records": (("evaluate", BUNDLE), 1, "--split ds1|ds2 or --records"),
