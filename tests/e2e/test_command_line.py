@@ -195,7 +195,7 @@ def bad_inputs(graph: Path, spikes: Path, folder: Path) -> dict[str, tuple[tuple
             "is a checkpoint; .* cortexcore export",
         ),
         "an ONNX model to run": (
-            ("run", BUNDLE / "onnx" / "step.onnx", "--target", "onnx", *run),
+            ("run", f"{BUNDLE}/onnx/step.onnx", "--target", "onnx", *run),
             1,
             "one target's model, .* give the bundle",
         ),
