@@ -50,6 +50,7 @@ class Profile:
         memory: "weights", "state", "peak"; bytes.
         energy: "dynamic", "static", "total" and the terms they add up from; joules per inference.
         layers: population → its share of operations, as far as the target can tell.
+        occupancy: one row per kind of core of a chip of cores, then their total: figures, or text such as a name.
         break_even: the network against a quantized ANN of the same shape, both priced alike; joules and rates.
         verdict: which of the two takes less, in one sentence.
         equivalent: an int8 ANN of the same shape beside the network: what it takes, and the ratios network / ANN.
@@ -63,6 +64,7 @@ class Profile:
     memory: Mapping[str, Figure] = field(default_factory=dict)
     energy: Mapping[str, Figure] = field(default_factory=dict)
     layers: Mapping[str, Mapping[str, Figure]] = field(default_factory=dict)
+    occupancy: tuple[Mapping[str, Figure | str], ...] = ()
     break_even: Mapping[str, Figure] = field(default_factory=dict)
     verdict: str = ""
     equivalent: Mapping[str, Figure] = field(default_factory=dict)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from cortexcore.errors import DataError, TargetUnavailable
 from cortexcore.export import integer
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.ann.beside import beside, latency_ratio
@@ -23,6 +24,22 @@ from cortexcore.targets.energy.latency import (
 )
 from cortexcore.targets.energy.operations import STATE_BYTES, LayerOperations, count, operation_figures
 from cortexcore.targets.profile import Figure, Profile
+from cortexcore.targets.registry import get_target
+
+MODELLED = ("loihi",)
+"""Targets whose profile is arithmetic: it needs nothing of theirs installed."""
+
+
+def require_profilable(names: Iterable[str]) -> None:
+    """Raise before any work where one of these targets does not exist, or cannot be measured on this machine.
+
+    Raises:
+        CortexCoreError: there is no such target.
+        TargetUnavailable: with every target that is missing here, and what mends it.
+    """
+    missing = {name: get_target(name).unavailable() for name in names if name not in MODELLED}
+    if said := [f"target '{name}': {why}" for name, why in missing.items() if why]:
+        raise TargetUnavailable("; ".join(said))
 
 
 def counted(network: IntegerNetwork, inputs: Arrays) -> tuple[LayerOperations, ...]:
@@ -38,12 +55,23 @@ def layer_figures(layers: tuple[LayerOperations, ...]) -> dict[str, dict[str, Fi
 
 def first_inference(inputs: Arrays) -> dict[str, Array]:
     """The first of the batch, [T, 1, *shape]."""
-    return {name: np.ascontiguousarray(np.asarray(values)[:, :1]) for name, values in inputs.items()}
+    return {name: np.ascontiguousarray(_series(name, values)[:, :1]) for name, values in inputs.items()}
 
 
 def first_step(inputs: Arrays) -> dict[str, Array]:
     """The first step of the first inference, [1, *shape]."""
-    return {name: np.ascontiguousarray(np.asarray(values)[0, :1]) for name, values in inputs.items()}
+    return {name: np.ascontiguousarray(_series(name, values)[0, :1]) for name, values in inputs.items()}
+
+
+def _series(name: str, values: Array) -> Array:
+    """``values`` with at least a step and an inference, or a DataError."""
+    array = np.asarray(values)
+    if array.ndim < 3 or 0 in array.shape[:2]:
+        raise DataError(
+            f"input '{name}' has shape {array.shape}; a profile takes [T, B, *shape] with at least one step and one "
+            "inference"
+        )
+    return array
 
 
 def state_memory(layers: tuple[LayerOperations, ...]) -> Figure:

@@ -96,17 +96,28 @@ def profile(
     reset: Reset = None,
     discretization: Discretization = None,
 ) -> None:
-    """Latency, operations, memory and energy of a network per target; every figure with its kind and source."""
+    """Latency, operations, memory and energy of a network per target, side by side and beside an int8 ANN of its shape.
+
+    Every figure has its kind (measured, simulated, modelled) and source. The JSON holds one object per target, whose
+    keys are the attributes of cortexcore.targets.profile.Profile.
+    """
     from cortexcore.opening import open_model
+    from cortexcore.targets.profiling import require_profilable
     from cortexcore.targets.report import profiles_html, profiles_text
 
     require_writable(json_, html)
     if html is not None:
         require_page(html)
         require_packages()
+    names = list(dict.fromkeys(target))
+    require_profilable(names)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
-    profiles = [opened.compiled(name).profile(inputs) for name in dict.fromkeys(target)]
+    compiled = {name: opened.compiled(name) for name in names}
+    profiles = []
+    for i, (name, ready) in enumerate(compiled.items(), start=1):
+        print(f"profile: {name} ({i} of {len(names)})", flush=True)
+        profiles.append(ready.profile(inputs))
     print(profiles_text(profiles))
     if json_ is not None:
         write_text(json_, json.dumps([p.to_json() for p in profiles], indent=1))

@@ -48,8 +48,8 @@ TABLE = """<div class="scroll"><table>
 {% if caption %}<caption>{{ caption }}</caption>{% endif %}
 <thead><tr>{% for c in columns %}<th class="cell{{ c.kind }}">{{ c.name }}</th>{% endfor %}</tr></thead>
 <tbody>
-{% for row in rows %}<tr>{% for c in columns %}<td class="cell{{ c.kind }}">{{ row[loop.index0] }}</td>\
-{% endfor %}</tr>
+{% for row in rows %}<tr>{% for c in columns %}<td class="cell{{ c.kind }}">{{ row[loop.index0].text }}\
+{% if row[loop.index0].hint %}<small>{{ row[loop.index0].hint }}</small>{% endif %}</td>{% endfor %}</tr>
 {% endfor %}</tbody>
 </table></div>
 """
@@ -88,6 +88,14 @@ class Number:
         return self.text
 
 
+@dataclass(frozen=True)
+class Noted:
+    """A cell of a table with a remark, which stands below it and smaller."""
+
+    text: str
+    hint: str
+
+
 def require_packages() -> None:
     """Raise TargetUnavailable where a page cannot be made here; to be asked before long work that ends in one."""
     for package in ("jinja2", "matplotlib"):
@@ -115,8 +123,12 @@ def table(rows: Sequence[Mapping[str, Any]], caption: str = "") -> str:
     names = list(rows[0]) if rows else []
     numbers = {name for name in names if all(isinstance(row[name], int | float | Number | None) for row in rows)}
     columns = [{"name": name, "kind": " number" if name in numbers else ""} for name in names]
-    cells = [[shown(row[name]) for name in names] for row in rows]
+    cells = [[_cell(row[name]) for name in names] for row in rows]
     return _render(TABLE, columns=columns, rows=cells, caption=caption)
+
+
+def _cell(value: Any) -> Noted:
+    return value if isinstance(value, Noted) else Noted(shown(value), "")
 
 
 def facts(items: Sequence[Fact]) -> str:

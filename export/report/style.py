@@ -31,6 +31,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-
 th { color: #5d6b7a; font-weight: 600; text-align: left; vertical-align: bottom; border-bottom: 1px solid #b9c3ce; }
 th, td { padding: 6px 14px 6px 0; }
 td { border-bottom: 1px solid #edf0f3; vertical-align: top; }
+td small { display: block; font-size: 12px; color: #5d6b7a; }
 tr:last-child td { border-bottom: 0; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 caption { caption-side: bottom; text-align: left; color: #5d6b7a; font-size: 13px; padding-top: 8px; }

@@ -99,7 +99,7 @@ def _figures(network: IntegerNetwork, layers: tuple[LayerOperations, ...], cost:
         ),
     }
     if cost.sparsity is not None:
-        figures["ANN activation sparsity"] = Figure(cost.sparsity, "of all activations", "measured", COUNTED)
+        figures["ANN activation sparsity"] = Figure(cost.sparsity, "of activations", "measured", COUNTED)
     ratios = {
         "SNN / ANN operations": (synops, cost.macs, "synaptic operations to all of the ANN's MACs"),
         "SNN / ANN effective operations": (synops, cost.effective_macs, "synaptic operations to effective MACs"),

@@ -173,7 +173,7 @@ def operation_figures(layers: tuple[LayerOperations, ...]) -> dict[str, Figure]:
         ),
     }
     if firing:
-        figures["activation sparsity"] = figure(silent / firing, "of all activations")
+        figures["activation sparsity"] = figure(silent / firing, "of activations")
     if stored:
-        figures["connection sparsity"] = Figure(zeros / stored, "of all weights", "measured", "counted in the network")
+        figures["connection sparsity"] = Figure(zeros / stored, "of weights", "measured", "counted in the network")
     return figures
