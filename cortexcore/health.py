@@ -15,6 +15,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "record": ("wfdb",),
     "train": ("torch", "snntorch", "scipy", "safetensors"),
     "export": ("onnx", "matplotlib", "jinja2"),
+    "tflite": ("tflite", "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"),
 }
 """Extra → the packages it brings; the empty name is the installation itself."""
 

@@ -15,6 +15,7 @@ TARGETS: dict[str, str] = {
     "reference": "cortexcore.targets.reference.target:TARGET",
     "integer": "cortexcore.targets.integer.target:TARGET",
     "onnx": "cortexcore.targets.onnx.target:TARGET",
+    "tflite": "cortexcore.targets.tflite.target:TARGET",
     "loihi": "cortexcore.targets.loihi.target:TARGET",
 }
 

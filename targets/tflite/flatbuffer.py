@@ -15,7 +15,8 @@ Schema: ``tensorflow/lite/schema/schema.fbs``, version 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ IDENTIFIER = b"TFL3"
 BUFFER_ALIGNMENT = 16
 """What the schema demands of a buffer's data."""
 NONE = -1
-"""An optional input that is left out, such as a bias."""
+"""An optional input that is left out, such as the bias of FULLY_CONNECTED; CONV_2D insists on one."""
 SIGNATURE = "serving_default"
 """The name under which TFLite's signature runner finds a model's inputs and outputs by their names."""
 DTYPES = {
@@ -66,13 +67,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator; ``inputs`` and ``outputs`` are tensors by number."""
+    """One operator; ``inputs`` and ``outputs`` are tensors by number, ``scope`` is its population or layer."""
 
     kind: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: dict[str, Any]
+    scope: str
 
 
 class ModelBuild:
@@ -85,6 +87,8 @@ class ModelBuild:
         self._inputs: dict[str, int] = {}
         self._outputs: dict[str, int] = {}
         self._constants: dict[tuple[str, Shape, bytes, Quantization | None], int] = {}
+        self._casts: dict[tuple[int, str], int] = {}
+        self._scope = ""
 
     def input(self, name: str, dtype: str, shape: Shape, quantization: Quantization | None = None) -> int:
         """A tensor that the caller fills."""
@@ -107,6 +111,29 @@ class ModelBuild:
     def ints(self, *values: int) -> int:
         """An int32 vector, as which operators take shapes, axes and sizes."""
         return self.constant(np.array(values, np.int32))
+
+    def cast(self, tensor: int, dtype: str) -> int:
+        """The tensor as another type, toward zero from float to integer; the same cast stands once."""
+        if self.tensors[tensor].dtype == dtype:
+            return tensor
+        if (tensor, dtype) not in self._casts:
+            self._casts[tensor, dtype] = self.op("CAST", [tensor], dtype)
+        return self._casts[tensor, dtype]
+
+    def dequantize(self, tensor: int, version: int) -> int:
+        """The real values of a quantized constant, float32; they stand once, and the runtime computes them once."""
+        if (tensor, "real") not in self._casts:
+            self._casts[tensor, "real"] = self.op("DEQUANTIZE", [tensor], "float32", version=version)
+        return self._casts[tensor, "real"]
+
+    @contextmanager
+    def scoped(self, scope: str) -> Iterator[None]:
+        """Operators added meanwhile belong to ``scope``, a population or layer; their tensors' names begin with it."""
+        before, self._scope = self._scope, scope
+        try:
+            yield
+        finally:
+            self._scope = before
 
     def op(
         self,
@@ -152,11 +179,11 @@ class ModelBuild:
         builtin_code(kind)
         dtype = dtype or self.tensors[inputs[0]].dtype
         shape = self._broadcast(inputs) if shape is None else shape
-        label = name or f"{kind.lower()}.{len(self.operators)}"
+        label = name or f"{self._scope}/{kind.lower()}.{len(self.operators)}"
         outputs = [
             self._tensor(label if count == 1 else f"{label}.{i}", dtype, shape, 0, quantization) for i in range(count)
         ]
-        self.operators.append(Operator(kind, version, tuple(inputs), tuple(outputs), options))
+        self.operators.append(Operator(kind, version, tuple(inputs), tuple(outputs), options, self._scope))
         return outputs
 
     def shape(self, tensor: int) -> Shape:

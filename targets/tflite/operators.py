@@ -15,6 +15,7 @@ OPTIONS: dict[str, str | None] = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "CAST": "CastOptions",
+    "CEIL": None,
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
@@ -29,17 +30,15 @@ OPTIONS: dict[str, str | None] = {
     "MEAN": "ReducerOptions",
     "MINIMUM": "MaximumMinimumOptions",
     "MUL": "MulOptions",
-    "PACK": "PackOptions",
     "PAD": "PadOptions",
     "QUANTIZE": "QuantizeOptions",
     "RELU": None,
     "RESHAPE": "ReshapeOptions",
     "SELECT_V2": "SelectV2Options",
-    "SLICE": "SliceOptions",
     "SOFTMAX": "SoftmaxOptions",
+    "SPLIT": "SplitOptions",
     "SUB": "SubOptions",
     "TRANSPOSE": "TransposeOptions",
-    "UNPACK": "UnpackOptions",
 }
 """Operator → its table of options in the schema; None where it has none."""
 ENUMS: dict[str, Any] = {

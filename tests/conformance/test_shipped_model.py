@@ -16,11 +16,11 @@ from cortexcore.train.deploy import deploy
 def test_no_spike_differs_on_real_beats(data_dir: Path) -> None:
     bundle = load_bundle(SHIPPED / "bundle")
     inputs = beat_inputs(recording_source("208", data_dir, 300.0, 20.0), bundle.front_end, bundle.steps)
-    comparison = compare(bundle.network, ["integer", "onnx", "loihi"], inputs)
+    comparison = compare(bundle.network, ["integer", "onnx", "tflite", "loihi"], inputs)
     spikes = {(row.target, row.name): row for row in comparison.rows if row.kind == "spikes"}
     spiking = [p.name for p in bundle.network.populations if p.vth is not None]
     assert comparison.batch >= 20
-    assert spikes.keys() == {(target, name) for target in ("onnx", "loihi") for name in spiking}
+    assert spikes.keys() == {(target, name) for target in ("onnx", "tflite", "loihi") for name in spiking}
     assert comparison.differing_spikes == 0
     assert comparison.equal, comparison.to_text()
 

@@ -80,8 +80,12 @@ def test_options_and_free_axes():
     options = tflite.Conv2DOptions()
     options.Init(table.Bytes, table.Pos)
     assert (options.Padding(), options.StrideH(), options.StrideW()) == (tflite.Padding.VALID, 1, 2)
-    parts = m.ops("UNPACK", [x], 4, shape=(-1, 1), axis=2, num=4)
-    assert len(set(parts)) == 4 and {m.shape(part) for part in parts} == {(-1, 1)}
+    with m.scoped("layer"):
+        parts = m.ops("SPLIT", [m.ints(2), x], 4, "float32", (-1, 1, 1), num_splits=4)
+    assert len(set(parts)) == 4 and {m.shape(part) for part in parts} == {(-1, 1, 1)}
+    assert m.operators[-1].scope == "layer" and m.tensors[parts[3]].name.startswith("layer/split")
+    whole = m.cast(x, "int32")
+    assert m.cast(x, "int32") == whole and m.cast(whole, "int32") == whole
 
 
 def test_an_operator_that_is_not_known_is_refused():

@@ -1,0 +1,48 @@
+"""Options of the TFLite target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cortexcore.errors import GraphError
+
+RuntimeChoice = Literal["auto", "tflite-runtime", "ai-edge-litert"]
+MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class TfliteConfig:
+    """How the models are made, and what runs them.
+
+    Attributes:
+        runtime: package whose interpreter runs them; "auto" takes tflite-runtime where it is installed, else
+            ai-edge-litert.
+        threads: threads within an operator; 1 by default, which is quickest for networks of this size.
+        steps: steps that one call of the sequence form advances; by default those of one inference, where the
+            network's metadata tells them, else 16. Longer inputs are run in blocks, the last filled up with zeros.
+        xnnpack: let XNNPACK, the runtimes' own default, compute what it can. It is exact as well, and announces itself
+            on standard error; what it gains depends on the network.
+    """
+
+    runtime: RuntimeChoice = "auto"
+    threads: int = 1
+    steps: int | None = None
+    xnnpack: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.runtime not in get_args(RuntimeChoice):
+            problems.append(f"runtime is '{self.runtime}', it must be one of {', '.join(get_args(RuntimeChoice))}")
+        if not _whole(self.threads) or not 1 <= self.threads <= 256:
+            problems.append(f"threads is {self.threads!r}, it must be in 1…256")
+        if self.steps is not None and (not _whole(self.steps) or not 1 <= self.steps <= MOST_STEPS):
+            problems.append(f"steps is {self.steps!r}, it must be in 1…{MOST_STEPS}, or None for the network's own")
+        if not isinstance(self.xnnpack, bool):
+            problems.append(f"xnnpack is {self.xnnpack!r}, it must be True or False")
+        if problems:
+            raise GraphError("; ".join(problems))
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
