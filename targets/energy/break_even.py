@@ -2,19 +2,22 @@
 
 After arXiv 2409.08290 (an SNN must spike rarely enough, over all its steps, to pay for its repeated work), with our
 own terms: the ANN does every connection once, an int8 MAC and a weight byte each; the SNN does its effective
-operations in every step, a weight byte each, and reads, updates and writes its states.
+operations in every step, a weight byte each, and reads, updates and writes its states. The ANN is priced dense: it
+skips no activation that is zero. One that skips them costs in proportion to those that are left, so that the ratio of
+the two energies is also the share of its activations at which such an ANN would cost the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cortexcore.targets.energy.constants import cite, constant
+from cortexcore.targets.energy.constants import cite, constant, constants
 from cortexcore.targets.energy.host import ADDS_PER_UPDATE
 from cortexcore.targets.energy.operations import COUNTED, STATE_BYTES, LayerOperations
 from cortexcore.targets.profile import Figure
 
 _ROWS = ("horowitz.int8_mul_j", "horowitz.int32_add_j", "horowitz.int32_mul_j", "horowitz.cache_word_j")
+_PUBLISHED = "yan.break_even_rate"
 _WORD_BYTES = 4
 
 
@@ -55,6 +58,15 @@ def break_even(layers: tuple[LayerOperations, ...]) -> BreakEven:
     left = ann - graded - states
     if spiking > 0:
         figures["break-even spike rate"] = modelled(max(0.0, rate * left / spiking), "spikes per neuron and step")
+    if 0 < snn < ann:
+        figures["ANN activity at equal cost"] = modelled(snn / ann, "of its activations not zero")
+    figures["break-even spike rate, published"] = Figure(
+        constant(_PUBLISHED),
+        "spikes per neuron and step",
+        "modelled",
+        cite(_PUBLISHED),
+        constants()[_PUBLISHED].conditions,
+    )
     return BreakEven(figures, _verdict(snn, ann, rate, left, spiking))
 
 
@@ -68,4 +80,9 @@ def _verdict(snn: float, ann: float, rate: float, left: float, spiking: float) -
         return f"{head}; its inputs and neuron states alone cost more than the ANN, so no spike rate would win."
     if spiking <= 0:
         return f"{head}; it has no spiking synapses."
-    return f"{head}, at {rate:.1%} spikes per neuron and step; they are equal at {rate * left / spiking:.1%}."
+    equal = f"{head}, at {rate:.1%} spikes per neuron and step; they are equal at {rate * left / spiking:.1%}."
+    if snn >= ann:
+        return f"{equal} The ANN skips no zeros; one that does takes less still."
+    return (
+        f"{equal} The ANN skips no zeros; one that does takes less where under {ratio:.1%} of its activations are not."
+    )

@@ -34,3 +34,13 @@ def constant(name: str) -> float:
 def cite(*names: str) -> str:
     """The sources of these rows, each once."""
     return "; ".join(dict.fromkeys(constants()[name].source for name in names))
+
+
+def cite_graded(*names: str) -> str:
+    """The sources of these rows, each once, with the grade in brackets: "SANA-FE, loihi.yaml [R]"."""
+    return "; ".join(dict.fromkeys(f"{constants()[name].source} [{constants()[name].grade}]" for name in names))
+
+
+def listed(*names: str) -> str:
+    """These rows with their values: "davies.synop_j = 2.36e-11 J, …"."""
+    return ", ".join(f"{name} = {constants()[name].value:.4g} {constants()[name].unit}" for name in names)

@@ -1,151 +1,171 @@
-"""Latency and energy on Loihi: operations of the golden trace × published costs. No official per-operation figure
-exists for Loihi 2; the costs are Loihi 1's, from a pre-silicon simulation (Davies 2018), with SANA-FE's fit to Loihi 1
-as the other end of the band wherever the two disagree.
+"""Energy on Loihi: what each core did × published costs, per term, layer and inference.
+
+No official figure per operation exists for Loihi 2. The value of each term is Loihi 1's cost from a pre-silicon
+simulation (Davies 2018), on either chip, and SANA-FE's fit to measurements of Loihi 1 is the other end of the band
+wherever the two disagree. For Loihi 2 what was measured of one network, PilotNet, is scaled beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from cortexcore.targets.energy.constants import cite, constant
-from cortexcore.targets.energy.operations import LayerOperations
+from cortexcore.targets.energy.constants import cite_graded, constant, listed
+from cortexcore.targets.loihi.config import Chip
+from cortexcore.targets.loihi.mapping import Activity, CoreMapping
+from cortexcore.targets.loihi.mapping.memory import Counts, Format
 from cortexcore.targets.profile import Figure
 
-CORE_NEURONS, CORE_SYNAPSE_BYTES, CORES, TILE_CORES = 1024, 128 * 1024, 128, 4
-"""Loihi 1: neurons and synapse memory of a core, cores of a chip, cores of a tile."""
-PRICED = "Loihi 1's costs from pre-silicon simulation, graded inputs priced as spikes"
-Times = NDArray[np.float64]
+FIT_SYNOP_J: dict[Format, str] = {
+    "dense": "sanafe.synop_dense_j",
+    "sparse": "sanafe.synop_sparse_j",
+    "shared": "sanafe.synop_conv_j",
+}
+_HOPS = ("davies.hop_ew_j", "davies.hop_ns_j", "sanafe.hop_ew_j", "sanafe.hop_ns_j")
+_NEURON_FIT = ("sanafe.soma_access_j", "sanafe.soma_update_j", "sanafe.soma_spike_j")
+ROWS = {
+    "synaptic operations": ("davies.synop_j", *FIT_SYNOP_J.values()),
+    "neuron updates": ("davies.update_active_j", "davies.update_inactive_j", *_NEURON_FIT),
+    "spike messages": ("davies.tile_spike_j", "sanafe.axon_out_j"),
+    "hops between tiles": _HOPS,
+    "input injection": ("davies.tile_spike_j", *_HOPS),
+}
+"""Term → the constants it is priced with. The terms add up to the dynamic energy."""
+STATIC: dict[Chip, tuple[str, str]] = {
+    "loihi1": ("frady.core_static_w", "frady.chip_static_w"),
+    "loihi2": ("pilotnet.core_static_w", "pilotnet.static_w"),
+}
+"""Chip → static power of a core in use, and the least that is known of a whole chip's."""
+PRICED = {
+    "loihi1": "graded inputs priced as spikes",
+    "loihi2": "Loihi 1's costs, since none are published for Loihi 2; graded inputs priced as spikes",
+}
 
 
-def cores_of(layer: LayerOperations) -> int:
-    """Fewest cores that hold a population: by its neurons, and by its unrolled 8-bit synapses."""
-    return max(-(-layer.neurons // CORE_NEURONS), -(-layer.connections // CORE_SYNAPSE_BYTES), 1)
+@dataclass(frozen=True)
+class Joules:
+    """Joules with their band."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def between(cls, simulated: float, fitted: float) -> Joules:
+        """The simulated costs' value, and a band from one to the other."""
+        return cls(simulated, min(simulated, fitted), max(simulated, fitted))
+
+    def __add__(self, other: Joules) -> Joules:
+        return Joules(self.value + other.value, self.low + other.low, self.high + other.high)
 
 
-def loihi_energy(layers: tuple[LayerOperations, ...], inference_s: Figure) -> dict[str, Figure]:
-    """Joules per inference: synapses, neurons and messages make up dynamic; dynamic and static make up total."""
-    steps, batch = layers[0].macs.shape
-    conditions = f"{PRICED}, mean over {batch} inferences of {steps} steps"
-    sums: list[tuple[float, float, float]] = [_synapses(layers), _neurons(layers), _messages(layers)]
-    names = ("synaptic operations", "neuron updates", "spike messages")
-    rows = (
-        ("davies.synop_j", "sanafe.synop_dense_j", "sanafe.synop_conv_j"),
-        ("davies.update_active_j", "davies.update_inactive_j", "sanafe.soma_access_j"),
-        ("davies.tile_spike_j", "sanafe.axon_out_j"),
-    )
-    figures = {
-        name: Figure(value / batch, "J", "modelled", cite(*cited), conditions, low / batch, high / batch)
-        for name, cited, (value, low, high) in zip(names, rows, sums, strict=True)
-    }
-    figures["dynamic"] = _sum(list(figures.values()), conditions)
-    watts = constant("pilotnet.static_w")
-    figures["static"] = Figure(
-        watts * inference_s.value,
-        "J",
-        "modelled",
-        cite("pilotnet.static_w") + " × modelled latency",
-        f"an upper bound: {watts} W, a larger network's cores on Loihi 2, for all of an inference's time",
-        0.0,
-        watts * (inference_s.value if inference_s.high is None else inference_s.high),
-    )
-    figures["total"] = _sum([figures["dynamic"], figures["static"]], f"{conditions}; static at its upper bound")
-    return figures
+def layer_energy_j(mapping: CoreMapping, counts: Activity) -> dict[str, dict[str, Joules]]:
+    """Population → term → joules per inference. What a message costs is its sender's, the host's its receiver's."""
+    batch = counts.active.shape[1]
+    names = list(dict.fromkeys(core.population for core in mapping.cores))
+    return {name: _terms(mapping, counts, mapping.of(name), batch) for name in names}
 
 
-def loihi_latency(layers: tuple[LayerOperations, ...], depth: Mapping[str, int]) -> dict[str, Figure]:
-    """Seconds per step and per inference: a step lasts as long as its busiest core, and the barrier.
+def loihi_energy(
+    chip: Chip, mapping: CoreMapping, counts: Activity, layers: Mapping[str, Mapping[str, Joules]], inference_s: Figure
+) -> dict[str, Figure]:
+    """Joules per inference: the terms make up dynamic; dynamic and static make up total.
 
     Args:
-        layers: the populations' operations.
-        depth: population → connections between it and the inputs; each adds a step.
+        chip: whose static power is taken.
+        mapping, counts: the cores, and what they did.
+        layers: from :func:`layer_energy_j`.
+        inference_s: an inference's duration, with its band.
     """
-    steps, batch = layers[0].macs.shape
-    cores = sum(map(cores_of, layers))
-    near = "davies.barrier_min_s" if cores <= TILE_CORES else "davies.barrier_max_s"
-    synop = {True: constant("sanafe.synop_conv_s"), False: constant("sanafe.synop_dense_s")}
-    plain = {kind: constant("davies.synop_s") for kind in (True, False)}
-    slow = {kind: max(synop[kind], plain[kind]) for kind in (True, False)}
-    fast = {kind: min(synop[kind], plain[kind]) for kind in (True, False)}
-    middle = _step_times(layers, depth, constant(near), plain)
-    low = _step_times(layers, depth, constant("davies.barrier_min_s"), fast)
-    high = _step_times(layers, depth, constant("sanafe.barrier_max_s"), slow)
-    source = cite("davies.synop_s", "sanafe.synop_dense_s")
-    pipeline = max(depth.values())
-    per = {
-        "per step": (f"over {batch} inferences of {steps} steps", *(x.reshape(-1) for x in (middle, low, high))),
-        "per inference": (
-            f"{steps} steps and {pipeline} for the connections' depth, over {batch} inferences",
-            *(x.sum(axis=0) for x in (middle, low, high)),
-        ),
-    }
-    figures = {}
-    for label, (what, *bands) in per.items():
-        for percent in (50, 90, 99):
-            value, least, most = (float(np.percentile(x, percent)) for x in bands)
-            conditions = f"{PRICED}, {cores} cores, busiest core of each step and barrier, {what}"
-            figures[f"{label} p{percent}"] = Figure(value, "s", "modelled", source, conditions, least, most)
+    steps, batch = counts.active.shape[:2]
+    conditions = f"{PRICED[chip]}, mean over {batch} inferences of {steps} steps"
+    terms = {term: total([layer[term] for layer in layers.values()]) for term in ROWS}
+    figures = {term: energy_figure(joules, ROWS[term], conditions) for term, joules in terms.items()}
+    dynamic, static = total(list(terms.values())), _static(chip, mapping, inference_s)
+    figures["dynamic"] = sum_figure(dynamic, "the terms above", conditions)
+    core, whole = STATIC[chip]
+    figures["static"] = Figure(
+        static.value,
+        "J",
+        "modelled",
+        f"{cite_graded(core, whole)} × modelled latency",
+        f"{len(mapping.cores)} cores in use for all of an inference; the most: a whole chip; {listed(core, whole)}",
+        static.low,
+        static.high,
+    )
+    figures["total"] = sum_figure(dynamic + static, "dynamic and static above", conditions)
+    if chip == "loihi2":
+        figures["dynamic, scaled from PilotNet"] = _scaled(mapping, steps)
     return figures
 
 
-def occupancy(layer: LayerOperations) -> dict[str, Figure]:
-    """Cores of one population, and how full they are."""
-    cores = cores_of(layer)
-    source = "Davies et al. 2018, IEEE Micro 38(1): 1,024 neurons and 128 KB of synapses a core"
-    note = "fewest cores; 8-bit weights unrolled, without index bits"
+def energy_figure(joules: Joules, rows: tuple[str, ...], conditions: str) -> Figure:
+    """A modelled energy that cites the constants it is priced with, and lists them."""
+    note = f"{conditions}; {listed(*rows)}"
+    return Figure(joules.value, "J", "modelled", cite_graded(*rows), note, joules.low, joules.high)
+
+
+def sum_figure(joules: Joules, what: str, conditions: str) -> Figure:
+    """A sum of modelled energies that are cited where they stand."""
+    return Figure(joules.value, "J", "modelled", f"sum of {what}", conditions, joules.low, joules.high)
+
+
+def total(parts: list[Joules]) -> Joules:
+    """The sum, value and band."""
+    return sum(parts, Joules(0.0, 0.0, 0.0))
+
+
+def _terms(mapping: CoreMapping, counts: Activity, cores: range, batch: int) -> dict[str, Joules]:
+    here = slice(cores.start, cores.stop)
+    synops = {kind: float(done[:, :, here].sum()) / batch for kind, done in counts.synops.items()}
+    active, spikes = (float(x[:, :, here].sum()) / batch for x in (counts.active, counts.spikes))
+    updates = float(sum(mapping.cores[i].neurons for i in cores) * len(counts.active))
+    sent, injected = counts.messages[here] / batch, counts.messages[-1:, here] / batch
+    columns, rows = _hops(mapping)
+    leaving = float((sent * columns[here]).sum()), float((sent * rows[here]).sum())
+    arriving = float((injected * columns[-1:, here]).sum()), float((injected * rows[-1:, here]).sum())
+    idle = active * constant("davies.update_active_j") + (updates - active) * constant("davies.update_inactive_j")
+    access, update, fire = (constant(name) for name in _NEURON_FIT)
+    inside = constant("davies.tile_spike_j")
     return {
-        "cores": Figure(cores, "cores", "modelled", source, note),
-        "neurons per core": Figure(-(-layer.neurons // cores), "neurons", "modelled", source, note),
-        "synapse memory per core": Figure(-(-layer.connections // cores), "B", "modelled", source, note),
+        "synaptic operations": Joules.between(
+            sum(synops.values()) * constant("davies.synop_j"),
+            sum(done * constant(FIT_SYNOP_J[kind]) for kind, done in synops.items()),
+        ),
+        "neuron updates": Joules.between(idle, updates * access + active * update + spikes * fire),
+        "spike messages": Joules.between(float(sent.sum()) * inside, float(sent.sum()) * constant("sanafe.axon_out_j")),
+        "hops between tiles": Joules.between(_hop_j("davies", *leaving), _hop_j("sanafe", *leaving)),
+        "input injection": Joules.between(
+            float(injected.sum()) * inside + _hop_j("davies", *arriving), _hop_j("sanafe", *arriving)
+        ),
     }
 
 
-def _synapses(layers: tuple[LayerOperations, ...]) -> tuple[float, float, float]:
-    """Value, low and high of all synaptic operations, in joules over the whole batch."""
-    davies = sum(float(x.synops.sum()) for x in layers) * constant("davies.synop_j")
-    fit = sum(
-        float(x.synops.sum()) * constant("sanafe.synop_conv_j" if x.convolution else "sanafe.synop_dense_j")
-        for x in layers
-    )
-    return davies, min(davies, fit), max(davies, fit)
+def _hop_j(source: str, columns: float, rows: float) -> float:
+    return columns * constant(f"{source}.hop_ew_j") + rows * constant(f"{source}.hop_ns_j")
 
 
-def _neurons(layers: tuple[LayerOperations, ...]) -> tuple[float, float, float]:
-    """A neuron is active in a step where its current is not zero."""
-    updates = sum(x.neurons * x.active.size for x in layers)
-    active, spikes = (float(sum(int(getattr(x, k).sum()) for x in layers)) for k in ("active", "spikes"))
-    davies = active * constant("davies.update_active_j") + (updates - active) * constant("davies.update_inactive_j")
-    fit = updates * constant("sanafe.soma_access_j") + active * constant("sanafe.soma_update_j")
-    fit += spikes * constant("sanafe.soma_spike_j")
-    return davies, min(davies, fit), max(davies, fit)
+def _hops(mapping: CoreMapping) -> tuple[Counts, Counts]:
+    """Hops east or west, and north or south, from every core (row; the last is the host, at the first tile) to each."""
+    tiles = np.array([mapping.limits.tile(i) for i in range(len(mapping.cores))])
+    origins = np.concatenate([tiles, np.zeros((1, 2), tiles.dtype)])
+    apart = np.abs(origins[:, None] - tiles[None])
+    return apart[:, :, 0], apart[:, :, 1]
 
 
-def _messages(layers: tuple[LayerOperations, ...]) -> tuple[float, float, float]:
-    """Every value that reaches a population is one message to each of its cores."""
-    messages = float(sum(int(x.events.sum()) * cores_of(x) for x in layers))
-    low, high = messages * constant("davies.tile_spike_j"), messages * constant("sanafe.axon_out_j")
-    return low, low, high
+def _static(chip: Chip, mapping: CoreMapping, inference_s: Figure) -> Joules:
+    core, whole = (constant(row) for row in STATIC[chip])
+    used = len(mapping.cores) * core
+    low, high = (inference_s.value if x is None else x for x in (inference_s.low, inference_s.high))
+    return Joules(used * inference_s.value, used * low, max(used, whole) * high)
 
 
-def _step_times(
-    layers: tuple[LayerOperations, ...], depth: Mapping[str, int], barrier_s: float, synop_s: Mapping[bool, float]
-) -> Times:
-    """Seconds of each step [T + depth, B]; before and after its window a population's neurons are inactive."""
-    steps, batch = layers[0].macs.shape
-    longest = np.zeros((steps + max(depth.values()), batch))
-    active_s, inactive_s = constant("davies.update_active_s"), constant("davies.update_inactive_s")
-    for x in layers:
-        busy = np.full(longest.shape, x.neurons * inactive_s)
-        window = slice(depth[x.name], depth[x.name] + steps)
-        busy[window] = x.synops * synop_s[x.convolution] + x.active * active_s + (x.neurons - x.active) * inactive_s
-        longest = np.maximum(longest, busy / cores_of(x))
-    return longest + barrier_s
-
-
-def _sum(parts: list[Figure], conditions: str) -> Figure:
-    low = sum(p.value if p.low is None else p.low for p in parts)
-    high = sum(p.value if p.high is None else p.high for p in parts)
-    sources = "; ".join(dict.fromkeys(s for p in parts for s in p.source.split("; ")))
-    return Figure(sum(p.value for p in parts), "J", "modelled", sources, conditions, low, high)
+def _scaled(mapping: CoreMapping, steps: int) -> Figure:
+    """What PilotNet's measured dynamic energy would be for as many neurons, or cores, and steps."""
+    rows = ("pilotnet.neuron_step_j", "pilotnet.core_step_j")
+    neurons = sum(core.neurons for core in mapping.cores) * steps * constant(rows[0])
+    cores = len(mapping.cores) * steps * constant(rows[1])
+    note = f"not part of the sum: a measured network of other activity, scaled by neurons, or by cores; {listed(*rows)}"
+    return Figure(neurons, "J", "modelled", cite_graded(*rows), note, min(neurons, cores), max(neurons, cores))

@@ -13,16 +13,14 @@ from cortexcore.errors import BundleError, GraphError, TargetUnavailable
 from cortexcore.export.integer import check_inputs
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
-from cortexcore.targets.energy.break_even import break_even
-from cortexcore.targets.energy.loihi import loihi_energy, loihi_latency, occupancy
-from cortexcore.targets.energy.operations import LayerOperations, operation_figures
 from cortexcore.targets.loihi import session
-from cortexcore.targets.loihi.check import check, depths
+from cortexcore.targets.loihi.check import check
 from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.interpreter import find_interpreter
+from cortexcore.targets.loihi.mapping import mapping_problems
 from cortexcore.targets.loihi.plan import CONVOLUTION_NOTE, Lowered, align, lower, plan_run
-from cortexcore.targets.profile import Figure, Profile
-from cortexcore.targets.profiling import counted, state_memory
+from cortexcore.targets.loihi.profile import loihi_profile
+from cortexcore.targets.profile import Profile
 from cortexcore.targets.saved import load_network, network_sha256, save_network
 
 
@@ -57,7 +55,8 @@ class LoihiTarget:
         return check(network)
 
     def lower(self, network: IntegerNetwork, config: LoihiConfig) -> LoihiArtifact:
-        self.check(network).require()
+        problems = (*self.check(network).problems, *mapping_problems(network, config.chip))
+        CheckReport(self.name, problems).require()
         return LoihiArtifact(network, config, lower(network))
 
     def save(self, artifact: LoihiArtifact, folder: Path) -> None:
@@ -102,27 +101,8 @@ class LoihiTarget:
         raise GraphError("target 'loihi' is simulated over whole sequences; stream with 'onnx' or 'integer'")
 
     def profile(self, artifact: LoihiArtifact, inputs: Arrays) -> Profile:
-        """Modelled for Loihi 1 from counted operations; needs no Lava. How long Lava simulates says nothing of it."""
-        layers = counted(artifact.network, inputs)
-        steps, batch = layers[0].macs.shape
-        latency = loihi_latency(layers, depths(artifact.network))
-        verdict = break_even(layers)
-        return Profile(
-            target=self.name,
-            conditions=f"Loihi 1 at 0.75 V, modelled; operations over {batch} inferences of {steps} steps",
-            latency=latency,
-            operations=operation_figures(layers),
-            memory={"synapses": _synapse_memory(layers), "state": state_memory(layers)},
-            energy=loihi_energy(layers, latency["per inference p50"]),
-            layers={x.name: {**operation_figures((x,)), **occupancy(x)} for x in layers},
-            break_even=verdict.figures,
-            verdict=verdict.verdict,
-        )
-
-
-def _synapse_memory(layers: tuple[LayerOperations, ...]) -> Figure:
-    total = sum(x.connections for x in layers)
-    return Figure(total, "B", "modelled", "8-bit weights, convolutions unrolled, without index bits")
+        """Modelled for the chip of the artifact's configuration; needs no Lava."""
+        return loihi_profile(artifact.network, artifact.config, inputs)
 
 
 TARGET = LoihiTarget()

@@ -55,7 +55,7 @@ def test_dense_layers_take_the_words_that_lavas_compiler_prints(sources, neurons
 
 
 def test_a_kernel_takes_the_words_that_lavas_compiler_prints():
-    """The same table: 24 kernels of 3·3·3 weights in 81 entries; its 76,032 neurons need 10 cores, one axon into each."""
+    """The same table: 24 kernels of 3·3·3 weights in 81 entries; 76,032 neurons need 10 cores, one axon into each."""
     kernel = np.full((24, 3, 3, 3), 2, np.int32)
     kernel[0, 0, 0, 0] = -2
     net = network(population("c", (24, 99, 32), ("x", Conv2d(kernel, 0, (2, 2)))), inputs=(3, 200, 66))
