@@ -70,10 +70,9 @@ def load(folder: Path) -> FloatArtifact:
     except (TypeError, ValueError) as error:
         raise BundleError(f"{folder / CONFIG} is not the ONNX target's: {error}") from error
     artifact = FloatArtifact(load_graph(folder), config, *models)
-    dtype = artifact.session("sequence").about.get("dtype")
     for form in FORMS:
         about = artifact.session(form).about
-        wanted = _identity(form, artifact.sha256, dtype)
+        wanted = _identity(form, artifact.sha256, artifact.dtype)
         if {key: about.get(key) for key in wanted} != wanted:
             raise BundleError(f"{folder / form}.onnx is not the {form} form of the graph in {FILE}: lower it again")
     return artifact

@@ -45,6 +45,11 @@ class FloatArtifact:
     def sha256(self) -> str:
         return graph_sha256(self.graph)
 
+    @property
+    def dtype(self) -> Any:
+        """The type in which the models compute, as they note it."""
+        return self.session("sequence").about.get("dtype")
+
     @cached_property
     def _sessions(self) -> dict[Form, Session]:
         return {}
