@@ -10,7 +10,7 @@ from cortexcore.export.dynamics import delay_steps, dynamics
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Delay, Float, Neuron, Node
 from cortexcore.targets.base import Problem
-from cortexcore.targets.onnx.floating.place import Precision
+from cortexcore.targets.onnx.floating.precision import Precision
 
 MAX_WAITING = 2**28
 """Values that may stand in one delay; a step of the step form copies them all."""

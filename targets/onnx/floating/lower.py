@@ -12,7 +12,7 @@ from cortexcore.export.graph import Graph
 from cortexcore.targets.base import CheckReport
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.floating.check import check
-from cortexcore.targets.onnx.floating.place import PRECISIONS, Precision
+from cortexcore.targets.onnx.floating.precision import PRECISIONS, Precision
 from cortexcore.targets.onnx.floating.session import FloatArtifact
 from cortexcore.targets.onnx.session import FORMS, METADATA_KEY, Form
 from cortexcore.targets.reference.saved import FILE, graph_sha256, load_graph, save_graph

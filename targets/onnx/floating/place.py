@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from cortexcore.targets.onnx.build import DTYPES, Build
-
-Precision = Literal["float32", "float64"]
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-"""The types in which a model can compute; float64 reproduces the reference to the last spike, float32 is quicker."""
+from cortexcore.targets.onnx.floating.precision import Precision
 
 
 @dataclass(frozen=True)
