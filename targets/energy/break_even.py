@@ -83,6 +83,4 @@ def _verdict(snn: float, ann: float, rate: float, left: float, spiking: float) -
     equal = f"{head}, at {rate:.1%} spikes per neuron and step; they are equal at {rate * left / spiking:.1%}."
     if snn >= ann:
         return f"{equal} The ANN skips no zeros; one that does takes less still."
-    return (
-        f"{equal} The ANN skips no zeros; one that does takes less where under {ratio:.1%} of its activations are not."
-    )
+    return f"{equal} The ANN skips no zeros; one that does takes less where under {ratio:.1%} are left."

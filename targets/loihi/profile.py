@@ -12,7 +12,7 @@ from cortexcore.targets.energy.loihi_latency import latency_figures, layer_time_
 from cortexcore.targets.energy.operations import count, operation_figures
 from cortexcore.targets.loihi.check import depths
 from cortexcore.targets.loihi.config import LoihiConfig
-from cortexcore.targets.loihi.mapping import CoreMapping, count_activity, map_network
+from cortexcore.targets.loihi.mapping import ChipLimits, CoreMapping, count_activity, map_network
 from cortexcore.targets.loihi.mapping.memory import WORD_BITS
 from cortexcore.targets.loihi.occupancy import occupancy
 from cortexcore.targets.profile import Figure, Profile
@@ -70,8 +70,14 @@ def loihi_profile(network: IntegerNetwork, config: LoihiConfig, inputs: Arrays) 
         break_even=verdict.figures,
         verdict=verdict.verdict,
         equivalent=ann.figures,
-        notes=(*_ASSUMED, *ann.notes),
+        notes=(*_ASSUMED, _limits(mapping.limits), *ann.notes),
     )
+
+
+def _limits(limits: ChipLimits) -> str:
+    """The chip's limits with their citations, in one sentence."""
+    cited = (f"{name.replace('_', ' ')} {limits.said(name)} ({source})" for name, source in limits.sources.items())
+    return f"Limits of {limits.title}, cores and tiles of the chip, the rest of a core: {'; '.join(cited)}."
 
 
 def _messages(messages: int, batch: int, conditions: str) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,10 @@ from cortexcore.targets.energy.loihi import ROWS, STATIC, layer_energy_j
 from cortexcore.targets.energy.loihi_latency import ROWS as TIME_ROWS
 from cortexcore.targets.energy.operations import count
 from cortexcore.targets.loihi.config import LoihiConfig
-from cortexcore.targets.loihi.mapping import count_activity, map_network
+from cortexcore.targets.loihi.mapping import chip_limits, count_activity, map_network
 from cortexcore.targets.loihi.profile import loihi_profile
 from cortexcore.targets.profile import Figure, Profile
+from cortexcore.targets.report import profiles_html
 
 ZERO = np.zeros((), np.int32)
 CHIPS = ["loihi1", "loihi2"]
@@ -234,6 +237,17 @@ def test_every_constant_is_cited_where_it_is_used(chip):
         assert constants()[name].source in profile.energy["static"].source
     for figure in profile.latency.values():
         assert all(constants()[name].source in figure.source and name in figure.conditions for name in TIME_ROWS[chip])
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_every_citation_is_on_the_page(chip):
+    page = html.unescape(profiles_html([profiled(two_layers(), chip)], "two layers"))
+    for name in {*STATIC[chip], *TIME_ROWS[chip], *(name for names in ROWS.values() for name in names)}:
+        row = constants()[name]
+        assert name in page and row.source in page and row.conditions in page, name
+    for name, source in chip_limits(chip).sources.items():
+        assert source in page, name
+    assert all(column in page for column in ("axons in", "axons out", "synapse memory", "stored as"))
 
 
 def test_what_does_not_fit_the_chip_is_not_profiled():

@@ -59,8 +59,9 @@ def count_activity(
         reached = (fans > 0).astype(np.int64)
         received[:, :, target.start : target.stop] += np.moveaxis(_times(present, reached), 0, -1)
         if source:
-            leaving = present * reached.sum(axis=1)
-            sent[:, :, source.start : source.stop] += np.add.reduceat(leaving, starts, axis=2)
+            leaving = reached.sum(axis=1)
+            for done, step in zip(sent, present, strict=True):
+                done[:, source.start : source.stop] += np.add.reduceat(step * leaving, starts, axis=1)
         totals = np.add.reduceat(present.sum(axis=(0, 1))[:, None] * reached, starts, axis=0)
         rows = slice(source.start, source.stop) if source else slice(cores, cores + 1)
         messages[rows, target.start : target.stop] += totals
@@ -90,7 +91,7 @@ def _times(present: NDArray[np.bool_], weights: Counts) -> Counts:
     Through float64, whose sums are exact here: a step holds fewer than 2^53 synapses.
     """
     exact = weights.astype(np.float64)
-    done: Counts = np.stack([(step @ exact).T for step in present.astype(np.float32)], axis=1).astype(np.int64)
+    done: Counts = np.stack([(step.astype(np.float64) @ exact).T for step in present], axis=1).astype(np.int64)
     return done
 
 

@@ -49,6 +49,16 @@ class ChipLimits:
         """How much of one of the counted resources a core has, by its field's name."""
         return int(getattr(self, use))
 
+    def said(self, name: str) -> str:
+        """A limit as one reads it: "1,024", "yes" or "6, 7, 8"."""
+        match getattr(self, name):
+            case bool(allowed):
+                return "yes" if allowed else "no"
+            case tuple(widths):
+                return ", ".join(map(str, widths))
+            case number:
+                return f"{number:,}"
+
     def tile(self, core: int) -> tuple[int, int]:
         """Column and row of a core's tile; cores fill the tiles in order, tiles the mesh row by row."""
         row, column = divmod(core // self.tile_cores, self.tiles_wide)
