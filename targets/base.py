@@ -36,10 +36,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All that a target cannot take of a network; empty means it runs there."""
+    """All that a target cannot take of a network, none where it runs there.
+
+    Attributes:
+        notes: what a user must know of how it runs there, one sentence each, e.g. that a neuron needs microcode.
+    """
 
     target: str
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
