@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from cortexcore.errors import DataError
@@ -15,28 +17,46 @@ PREVIOUS, NEXT = "previous/", "next/"
 
 
 class FloatStepper:
-    """Implements :class:`cortexcore.targets.base.Stepper`."""
+    """Implements :class:`cortexcore.targets.base.Stepper`; tensors are bound to memory once, and states swap places."""
 
     def __init__(self, artifact: FloatArtifact) -> None:
         self._graph = artifact.graph
         self._session = artifact.session("step").runtime
-        entries = self._session.get_inputs()
-        self._types = {i.name: TYPES[i.type] for i in entries}
-        self._slots = [i for i in entries if i.name.startswith(PREVIOUS)]
-        self._outputs = list(self._graph.outputs)
-        self._wanted = self._outputs + [i.name.replace(PREVIOUS, NEXT, 1) for i in self._slots]
+        self._run = self._session.run_with_iobinding
         self.start()
 
     def start(self, batch: int = 1) -> None:
         self._batch = batch
-        self._state = {i.name: np.zeros((batch, *i.shape[1:]), self._types[i.name]) for i in self._slots}
+        inputs = {i.name: self._empty(i) for i in self._session.get_inputs()}
+        outputs = {o.name: self._empty(o) for o in self._session.get_outputs()}
+        self._inputs = {name: inputs[name] for name in self._graph.inputs}
+        self._outputs = {name: outputs[name] for name in self._graph.outputs}
+        after = {name: name.replace(PREVIOUS, NEXT, 1) for name in inputs.keys() - self._inputs.keys()}
+        swapped_inputs = inputs | {before: outputs[name] for before, name in after.items()}
+        swapped_outputs = outputs | {name: inputs[before] for before, name in after.items()}
+        self._bound = [*inputs.values(), *outputs.values()]  # ONNX Runtime holds addresses, not the arrays
+        self._bindings = self._bind(inputs, outputs), self._bind(swapped_inputs, swapped_outputs)
 
     def step(self, inputs: Arrays) -> dict[str, Array]:
         checked = check_step(self._graph, inputs, self._batch)
-        feeds = {name: narrowed(name, values, self._types[name]) for name, values in checked.items()}
-        values = self._session.run(self._wanted, {**feeds, **self._state})
-        self._state = dict(zip(self._state, values[len(self._outputs) :], strict=True))
-        return dict(zip(self._outputs, values, strict=False))
+        fitting = {name: narrowed(name, values, self._inputs[name].dtype) for name, values in checked.items()}
+        for name, values in fitting.items():
+            self._inputs[name][...] = values
+        now, after = self._bindings
+        self._run(now)
+        self._bindings = after, now
+        return {name: values.copy() for name, values in self._outputs.items()}
+
+    def _empty(self, port: Any) -> Array:
+        """Zeros for a model's input or output; the batch is its first axis."""
+        return np.zeros((self._batch, *port.shape[1:]), TYPES[port.type])
+
+    def _bind(self, inputs: dict[str, Array], outputs: dict[str, Array]) -> Any:
+        binding = self._session.io_binding()
+        for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
+            for name, array in arrays.items():
+                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        return binding
 
 
 def check_step(graph: Graph, inputs: Arrays, batch: int) -> dict[str, Float]:
