@@ -106,7 +106,7 @@ def host_profile(
     whole, *passes = measure_by_turns([run] if ann.once is None else [run, ann.once])
     latency = latency_figures("per inference", whole, f"{shape}, {steps} steps in one call")
     latency |= latency_figures("per step", measure_by_turns([step])[0], f"{shape}, one call a step")
-    ratio = latency_ratio(whole, passes[0], f"{shape}, one pass") if passes else {}
+    ratio = latency_ratio(whole, passes[0], f"{shape}, {ann.said}") if passes else {}
     unmeasured = rapl_note(POWERCAP)
     verdict = break_even(layers)
     return Profile(

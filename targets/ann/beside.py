@@ -32,11 +32,12 @@ TIMES = "×"
 
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """The figures that need no clock, one pass on this target's runtime where it has one, and what to know of them."""
+    """The figures that need no clock, what to know of them, and one pass on the target's runtime where it has one."""
 
     figures: dict[str, Figure]
-    once: Callable[[], object] | None
     notes: tuple[str, ...]
+    once: Callable[[], object] | None = None
+    said: str = ""
 
 
 def beside(
@@ -60,18 +61,18 @@ def beside(
     try:
         ann = equivalent_ann(network, inputs)
     except GraphError as error:
-        return Beside({}, None, (str(error),))
+        return Beside({}, (f"The ANN is missing: {error}.",))
     encoded = encode(ann, inputs)
     notes = (COST_ALONE, *ann.notes)
     figures = _figures(network, layers, ann_cost(ann, encoded))
     if target not in RUNTIMES:
-        return Beside(figures, None, notes)
+        return Beside(figures, notes)
     try:
-        run = RUNTIMES[target](ann, threads)
+        run = RUNTIMES[target].make(ann, threads)
     except TargetUnavailable as error:
-        return Beside(figures, None, (*notes, f"The ANN's latency is missing: {error}."))
+        return Beside(figures, (*notes, f"The ANN's latency is missing: {error}."))
     first = {name: values[:1] for name, values in encoded.items()}
-    return Beside(figures, lambda: run(first), notes)
+    return Beside(figures, notes, lambda: run(first), RUNTIMES[target].said)
 
 
 def latency_ratio(snn: Measurement, ann: Measurement, conditions: str) -> dict[str, Figure]:

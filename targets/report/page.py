@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from cortexcore.export.report.html import Section, page, table
 from cortexcore.targets.ann.beside import COST_ALONE
 from cortexcore.targets.profile import Profile
-from cortexcore.targets.report.parts import TITLES, verdicts
+from cortexcore.targets.report.parts import TITLES, different, verdicts
 from cortexcore.targets.report.plots import alike_plot, latency_plot, terms_plot
-from cortexcore.targets.report.rows import compared_rows, figure_rows, layer_rows, occupancy_rows, own_rows, part_rows
+from cortexcore.targets.report.rows import compared_rows, layer_rows, occupancy_rows, own_rows, part_rows
 from cortexcore.targets.report.sources import assumption_rows, constant_rows, grades
 
 KINDS = "Measured: on the thing itself. Simulated: on a simulation of it. Modelled: by arithmetic from its sources."
@@ -38,12 +38,11 @@ def profiles_html(profiles: Sequence[Profile], title: str) -> str:
 
 
 def _against_ann(profiles: Sequence[Profile]) -> list[Section]:
-    priced = next((p for p in profiles if p.break_even), None)
     sections = []
-    if priced is not None:
-        rows = figure_rows(profiles, "break_even")
-        body = alike_plot(priced) + table(rows)
-        sections.append(Section(TITLES["break_even"], body, " ".join(verdicts(profiles))))
+    for priced in different(profiles, "break_even"):
+        rows = [{k: v for k, v in row.items() if k != "part"} for row in own_rows(priced[0], ("break_even",))]
+        heading = f"{TITLES['break_even']} ({', '.join(p.target for p in priced)})"
+        sections.append(Section(heading, alike_plot(priced[0]) + table(rows), priced[0].verdict))
     beside = [p for p in profiles if p.equivalent]
     if beside:
         sections.append(Section(TITLES["equivalent"], table(part_rows(beside, "equivalent")), COST_ALONE))

@@ -52,15 +52,16 @@ def compared(profiles: Sequence[Profile]) -> list[tuple[str, list[Figure | None]
     return rows
 
 
+def different(profiles: Sequence[Profile], part: str) -> list[list[Profile]]:
+    """The profiles that have ``part``, together where their figures of it are equal."""
+    found: list[list[Profile]] = []
+    for profile in profiles:
+        if figures := getattr(profile, part):
+            same = next((group for group in found if getattr(group[0], part) == figures), None)
+            found.append([profile]) if same is None else same.append(profile)
+    return found
+
+
 def verdicts(profiles: Sequence[Profile]) -> list[str]:
     """Each verdict once."""
     return list(dict.fromkeys(profile.verdict for profile in profiles if profile.verdict))
-
-
-def notes(profiles: Sequence[Profile]) -> list[tuple[str, str]]:
-    """Each note once, with the targets that it holds for."""
-    holders: dict[str, list[str]] = {}
-    for profile in profiles:
-        for note in profile.notes:
-            holders.setdefault(note, []).append(profile.target)
-    return [(", ".join(targets), note) for note, targets in holders.items()]

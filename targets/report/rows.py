@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cortexcore.export.report.html import Noted
 from cortexcore.targets.profile import Figure, Profile
-from cortexcore.targets.report.parts import RATIO, TITLES, compared, groups
+from cortexcore.targets.report.parts import RATIO, compared, groups
 from cortexcore.targets.report.values import band, quantity, shown, unbroken
 
 
@@ -57,19 +57,23 @@ def part_rows(profiles: Sequence[Profile], part: str) -> list[dict[str, Noted | 
 
 
 def own_rows(profile: Profile, parts: Sequence[str]) -> list[dict[str, Noted | str]]:
-    """All figures of these parts of one target: value and kind, band, source and conditions."""
-    return [
-        {
-            "part": TITLES[part] if i == 0 else "",
-            "figure": name,
-            "value": Noted(shown(figure), figure.kind),
-            "band": unbroken(band(figure)) or "–",
-            "source": Noted(figure.source, figure.conditions),
-        }
-        for part, _, figures in groups(profile)
-        if part in parts
-        for i, (name, figure) in enumerate(figures.items())
-    ]
+    """All figures of these parts of one target: value and kind, band, source and conditions, said once in a row."""
+    rows: list[dict[str, Noted | str]] = []
+    for part, title, figures in groups(profile):
+        before: tuple[str, str] | None = None
+        for name, figure in figures.items() if part in parts else ():
+            origin = (figure.source, figure.conditions)
+            rows.append(
+                {
+                    "part": "" if before else title,
+                    "figure": name,
+                    "value": Noted(shown(figure), figure.kind),
+                    "band": unbroken(band(figure)) or "–",
+                    "source": "as above" if origin == before else Noted(*origin),
+                }
+            )
+            before = origin
+    return rows
 
 
 def layer_rows(layers: Mapping[str, Mapping[str, Figure]]) -> list[dict[str, str]]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from importlib.resources import files
 
 from cortexcore.targets.energy.constants import constants
 from cortexcore.targets.profile import Figure, Profile
-from cortexcore.targets.report.parts import notes
 from cortexcore.targets.report.values import quantity, unbroken
 
 
 def constant_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
     """Every constant of the sources that these profiles' figures name, with its citation."""
-    named = {figure.source for _, figure in _all_figures(profiles)}
+    named = set().union(*map(_sources_of, profiles))
     return [
         {
             "constant": name,
@@ -35,16 +34,22 @@ def grades() -> str:
 
 
 def assumption_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
-    """What modelled figures hold for, and the profiles' notes, each once, with the targets concerned."""
+    """The profiles' notes, and clause by clause what their modelled figures hold for; each once, with its targets.
+
+    Constants that a clause lists stand among :func:`constant_rows`.
+    """
     holders: dict[str, list[str]] = {}
-    for target, figure in _all_figures(profiles):
-        if figure.kind == "modelled" and figure.conditions:
-            holders.setdefault(figure.conditions, []).append(target)
-    said = [(", ".join(dict.fromkeys(targets)), sentence) for sentence, targets in holders.items()]
-    return [{"target": targets, "assumed": sentence} for targets, sentence in [*notes(profiles), *said]]
+    for profile in profiles:
+        parts = (profile.latency, profile.energy, profile.memory, profile.break_even, profile.equivalent)
+        modelled = [f for part in parts for f in part.values() if f.kind == "modelled"]
+        clauses = [clause for f in modelled for clause in f.conditions.split("; ") if clause]
+        said = [*profile.notes, profile.conditions, *(c for c in clauses if not any(name in c for name in constants()))]
+        for sentence in dict.fromkeys(said):
+            holders.setdefault(sentence, []).append(profile.target)
+    return [{"target": ", ".join(targets), "assumed": sentence} for sentence, targets in holders.items()]
 
 
-def _all_figures(profiles: Sequence[Profile]) -> Iterator[tuple[str, Figure]]:
-    for p in profiles:
-        parts = (p.latency, p.operations, p.memory, p.energy, p.break_even, p.equivalent, *p.layers.values())
-        yield from ((p.target, figure) for part in parts for figure in part.values())
+def _sources_of(p: Profile) -> set[str]:
+    parts = (p.latency, p.operations, p.memory, p.energy, p.break_even, p.equivalent, *p.layers.values())
+    figures = [f for part in (*parts, *p.occupancy) for f in part.values() if isinstance(f, Figure)]
+    return {figure.source for figure in figures}
