@@ -66,13 +66,13 @@ def count_float(graph: Graph, traced: Result, source: str) -> FloatOperations:
     possible = sum(fired.size for fired in traced.spikes.values())
     if possible:
         zeros = possible - sum(int(np.count_nonzero(fired)) for fired in traced.spikes.values())
-        figures["activation sparsity"] = counted(zeros / possible, "of all activations")
+        figures["activation sparsity"] = counted(zeros / possible, "of activations")
     weights = [node.weight for node in graph.nodes.values() if isinstance(node, Layer)]
     stored = sum(w.size for w in weights)
     if stored:
         zeros = stored - sum(int(np.count_nonzero(w)) for w in weights)
         figures["connection sparsity"] = Figure(
-            zeros / stored, "of all weights", "measured", "counted in the graph's weights"
+            zeros / stored, "of weights", "measured", "counted in the graph's weights"
         )
     return FloatOperations(
         steps=steps,
