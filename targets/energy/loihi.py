@@ -61,11 +61,15 @@ class Joules:
         return Joules(self.value + other.value, self.low + other.low, self.high + other.high)
 
 
-def layer_energy_j(mapping: CoreMapping, counts: Activity) -> dict[str, dict[str, Joules]]:
-    """Population → term → joules per inference. What a message costs is its sender's, the host's its receiver's."""
-    batch = counts.active.shape[1]
+def layer_energy_j(mapping: CoreMapping, counts: Activity, every: int = 1) -> dict[str, dict[str, Joules]]:
+    """Population → term → joules per inference. What a message costs is its sender's, the host's its receiver's.
+
+    Args:
+        mapping, counts: the cores, and what they did.
+        every: steps of the chip per step of the network; in all but one of them neurons are inactive.
+    """
     names = list(dict.fromkeys(core.population for core in mapping.cores))
-    return {name: _terms(mapping, counts, mapping.of(name), batch) for name in names}
+    return {name: _terms(mapping, counts, mapping.of(name), every) for name in names}
 
 
 def loihi_energy(
@@ -117,11 +121,12 @@ def total(parts: list[Joules]) -> Joules:
     return sum(parts, Joules(0.0, 0.0, 0.0))
 
 
-def _terms(mapping: CoreMapping, counts: Activity, cores: range, batch: int) -> dict[str, Joules]:
+def _terms(mapping: CoreMapping, counts: Activity, cores: range, every: int) -> dict[str, Joules]:
+    steps, batch = counts.active.shape[:2]
     here = slice(cores.start, cores.stop)
     synops = {kind: float(done[:, :, here].sum()) / batch for kind, done in counts.synops.items()}
     active, spikes = (float(x[:, :, here].sum()) / batch for x in (counts.active, counts.spikes))
-    updates = float(sum(mapping.cores[i].neurons for i in cores) * len(counts.active))
+    updates = float(sum(mapping.cores[i].neurons for i in cores) * steps * every)
     sent, injected = counts.messages[here] / batch, counts.messages[-1:, here] / batch
     columns, rows = _hops(mapping)
     leaving = float((sent * columns[here]).sum()), float((sent * rows[here]).sum())

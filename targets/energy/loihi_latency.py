@@ -61,14 +61,14 @@ class Costs:
 
 @dataclass(frozen=True, eq=False)
 class Busy:
-    """Seconds that each core works in each step [T + depth, B, cores], and the barrier after it."""
+    """Seconds that each core works in each step of the chip [steps, B, cores], and the barrier after it."""
 
     cores: Seconds
     barrier_s: float
 
     @property
     def steps(self) -> Seconds:
-        """Seconds of each step, [T + depth, B]."""
+        """Seconds of each step of the chip, [steps, B]."""
         longest: Seconds = self.cores.max(axis=2) + self.barrier_s
         return longest
 
@@ -82,31 +82,29 @@ class LoihiTimes:
     high: Busy
 
 
-def loihi_times(chip: Chip, mapping: CoreMapping, counts: Activity, depth: Mapping[str, int]) -> LoihiTimes:
+def loihi_times(
+    chip: Chip, mapping: CoreMapping, counts: Activity, depth: Mapping[str, int], every: int = 1
+) -> LoihiTimes:
     """How long every core works in every step.
 
     Args:
         chip: whose costs are taken.
         mapping, counts: the cores, and what they did.
         depth: population → connections between it and the inputs; each adds a step, before which its neurons idle.
+        every: steps of the chip per step of the network; in all but one of them neurons are inactive.
     """
     value, low, high = _costs(chip, mapping.tiles)
-    return LoihiTimes(*(_busy(mapping, counts, depth, costs) for costs in (value, low, high)))
+    return LoihiTimes(*(_busy(mapping, counts, depth, every, costs) for costs in (value, low, high)))
 
 
 def latency_figures(chip: Chip, mapping: CoreMapping, times: LoihiTimes, steps: int) -> dict[str, Figure]:
-    """ "per step" and "per inference", p50, p90 and p99, in seconds."""
-    every = [busy.steps for busy in (times.value, times.low, times.high)]
-    deep, batch = len(every[0]) - steps, every[0].shape[1]
-    spans = {
-        "per step": ([x.reshape(-1) for x in every], f"over {batch} inferences of {steps} steps"),
-        "per inference": (
-            [x.sum(axis=0) for x in every],
-            f"{steps} steps and {deep} for the connections' depth, over {batch} inferences",
-        ),
-    }
+    """ "per step" of the chip and "per inference" of ``steps`` of the network, p50, p90 and p99, in seconds."""
+    spent = [busy.steps for busy in (times.value, times.low, times.high)]
+    taken, batch = spent[0].shape
+    what = f"over {batch} inferences of {steps} steps, for which the chip takes {taken}"
+    spans = {"per step": [x.reshape(-1) for x in spent], "per inference": [x.sum(axis=0) for x in spent]}
     figures = {}
-    for label, (bands, what) in spans.items():
+    for label, bands in spans.items():
         for percent in (50, 90, 99):
             middle, least, most = (float(np.percentile(x, percent)) for x in bands)
             note = f"{len(mapping.cores)} cores, busiest core of each step and barrier, {what}; {listed(*ROWS[chip])}"
@@ -161,17 +159,17 @@ def _costs(chip: Chip, tiles: int) -> tuple[Costs, Costs, Costs]:
     return value, low, Costs(slow, *longest, slowest, spike, received, sent)
 
 
-def _busy(mapping: CoreMapping, counts: Activity, depth: Mapping[str, int], costs: Costs) -> Busy:
-    """Before and after its own window of steps a population's neurons are inactive."""
+def _busy(mapping: CoreMapping, counts: Activity, depth: Mapping[str, int], every: int, costs: Costs) -> Busy:
+    """Before, between and after its own steps a population's neurons are inactive."""
     steps, batch, _ = counts.active.shape
     neurons = np.array([core.neurons for core in mapping.cores], np.float64)
     window = counts.active * costs.active + (neurons - counts.active) * costs.inactive
     window += counts.spikes * costs.spike + counts.received * costs.received + counts.sent * costs.sent
     for kind, done in counts.synops.items():
         window += done * costs.synop[kind]
-    busy = np.empty((steps + max(depth.values()), batch, len(neurons)))
+    busy = np.empty(((steps - 1) * every + 1 + max(depth.values()), batch, len(neurons)))
     busy[:] = neurons * costs.inactive
     for i, core in enumerate(mapping.cores):
         late = depth[core.population]
-        busy[late : late + steps, :, i] = window[:, :, i]
+        busy[late : late + steps * every : every, :, i] = window[:, :, i]
     return Busy(busy, costs.barrier)
