@@ -57,7 +57,7 @@ def ann_cost(ann: Ann, inputs: Mapping[str, Int8]) -> AnnCost:
 
 def _most_alive(ann: Ann) -> int:
     """The largest number of values that wait at any layer: its own, and all that it or a later one still reads."""
-    sizes = {t.name: int(np.prod(t.shape)) for t in (*ann.inputs, *ann.layers)}
+    sizes = {t.name: int(np.prod(t.shape)) for t in ann.tensors}
     most = 0
     for i, layer in enumerate(ann.layers):
         made = {p.name for p in ann.inputs} | {before.name for before in ann.layers[:i]}

@@ -93,5 +93,10 @@ class Ann:
     def grid_of(self, source: str) -> Grid:
         return self._tensor(source).grid
 
+    @property
+    def tensors(self) -> list[AnnInput | AnnLayer]:
+        """Inputs and layers, in order of computation."""
+        return [*self.inputs, *self.layers]
+
     def _tensor(self, name: str) -> AnnInput | AnnLayer:
-        return next(tensor for tensor in (*self.inputs, *self.layers) if tensor.name == name)
+        return next(tensor for tensor in self.tensors if tensor.name == name)

@@ -61,4 +61,5 @@ def _share(connection: Connection, x: Int8, source: Grid, grid: Grid) -> Int8:
 
 
 def _on(grid: Grid, units: NDArray[np.floating[Any]]) -> Int8:
-    return (np.rint(units) + grid.zero).clip(LOW, HIGH).astype(np.int8)
+    held: Int8 = (np.rint(units) + grid.zero).clip(LOW, HIGH).astype(np.int8)
+    return held

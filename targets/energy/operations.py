@@ -85,7 +85,7 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         present = (values != 0).reshape(steps, batch, -1)
         performed = present @ effective
         events += present.sum(axis=2)
-        spiking = ((values >= -1) & (values <= 1)).reshape(steps, -1).all(axis=1)
+        spiking = np.isin(values, (-1, 0, 1)).reshape(steps, -1).all(axis=1)
         acs[spiking] += performed[spiking]
         macs[~spiking] += performed[~spiking]
     fired = trace.spikes[p.name] if p.name in trace.spikes else np.zeros((steps, batch, 1), np.uint8)
