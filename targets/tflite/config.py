@@ -21,14 +21,14 @@ class TfliteConfig:
         threads: threads within an operator; 1 by default, which is quickest for networks of this size.
         steps: steps that one call of the sequence form advances; by default those of one inference, where the
             network's metadata tells them, else 16. Longer inputs are run in blocks, the last filled up with zeros.
-        xnnpack: let XNNPACK, the runtimes' own default, compute what it can. It is exact as well, and announces itself
-            on standard error; what it gains depends on the network.
+        xnnpack: let XNNPACK compute what it can, which is the runtimes' own default and as exact. It announces itself
+            on standard error; without it, TFLite's own kernels compute everything.
     """
 
     runtime: RuntimeChoice = "auto"
     threads: int = 1
     steps: int | None = None
-    xnnpack: bool = False
+    xnnpack: bool = True
 
     def __post_init__(self) -> None:
         problems = []

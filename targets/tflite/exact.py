@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from cortexcore.export.bounds import Range, bound, sent_ranges
 from cortexcore.export.integer_currents import FLOAT32_EXACT
 from cortexcore.export.network import STATE_LIMIT, THRESHOLD_SHIFT, InputPort, IntegerNetwork, Operation, Population
-from cortexcore.targets.bounds import largest_sum
+from cortexcore.targets.bounds import guards, largest_sum
 from cortexcore.targets.onnx.exact import stored_weight
 
 HALF_WRAP = STATE_LIMIT + 1
@@ -36,11 +37,29 @@ def fits_float32(operation: Operation, sent: Range) -> bool:
     return small and reach(operation, sent) <= HALF_WRAP
 
 
-def state_peaks(network: IntegerNetwork, p: Population) -> tuple[int, int]:
-    """Largest |u| and |v| that a step hands to the next."""
-    proven = bound(p, sent_ranges(network))
+@dataclass(frozen=True)
+class Limits:
+    """What a population's values cannot leave.
+
+    Attributes:
+        whole: no sum of its currents can leave ±2^23.
+        may_wrap, may_clip: of :class:`cortexcore.targets.bounds.Guards`.
+        u, v: largest |u| and |v| that a step hands to the next.
+    """
+
+    whole: bool
+    may_wrap: bool
+    may_clip: bool
+    u: int
+    v: int
+
+
+def limits(network: IntegerNetwork, p: Population) -> Limits:
+    """What is proven of one population, for every input and any number of steps."""
+    needed, proven = guards(network, p), bound(p, sent_ranges(network))
     current, voltage = max(-proven.u[0], proven.u[1]), max(-proven.v[0], proven.v[1])
-    return math.ceil(min(current, HALF_WRAP)), math.ceil(min(voltage, STATE_LIMIT))
+    u, v = math.ceil(min(current, HALF_WRAP)), math.ceil(min(voltage, STATE_LIMIT))
+    return Limits(needed.drive <= HALF_WRAP, needed.may_wrap, needed.may_clip, u, v)
 
 
 def decays_at_once(factor: NDArray[np.int64], peak: int) -> bool:

@@ -43,6 +43,8 @@ DTYPES = {
     "bool": tflite.TensorType.BOOL,
 }
 Shape = tuple[int, ...]
+Shared = dict[tuple[Any, ...], tuple[int, int]]
+"""Integers, or an operator with its options → (which table, where it stands in the file)."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,14 @@ def _write(m: ModelBuild, metadata: Mapping[str, str], description: str) -> byte
     return bytes(b.Output())
 
 
+def _ints(b: Any, values: Sequence[int], shared: Shared) -> int:
+    """A vector of int32, which tables that hold the same may share: an unrolled model repeats few shapes often."""
+    key = tuple(values)
+    if key not in shared:
+        shared[key] = 0, b.CreateNumpyVector(np.array(values, np.int32))
+    return shared[key][1]
+
+
 def _vector(b: Any, start: str, offsets: Sequence[int]) -> int:
     """A vector of tables that are written already; ``start`` is the schema's function that begins it."""
     getattr(tflite, f"{start}Vector")(b, len(offsets))
@@ -267,9 +277,10 @@ def _code(b: Any, kind: str, version: int) -> int:
 
 
 def _subgraph(b: Any, m: ModelBuild, codes: Sequence[tuple[str, int]]) -> int:
-    tensors = _vector(b, "SubGraphStartTensors", [_tensor(b, t) for t in m.tensors])
+    shared: Shared = {}
+    tensors = _vector(b, "SubGraphStartTensors", [_tensor(b, t, shared) for t in m.tensors])
     operators = _vector(
-        b, "SubGraphStartOperators", [_operator(b, o, codes.index((o.kind, o.version))) for o in m.operators]
+        b, "SubGraphStartOperators", [_operator(b, o, codes.index((o.kind, o.version)), shared) for o in m.operators]
     )
     inputs, outputs = m.ends
     entering = b.CreateNumpyVector(np.array(list(inputs.values()), np.int32))
@@ -282,10 +293,10 @@ def _subgraph(b: Any, m: ModelBuild, codes: Sequence[tuple[str, int]]) -> int:
     return int(tflite.SubGraphEnd(b))
 
 
-def _tensor(b: Any, t: Tensor) -> int:
+def _tensor(b: Any, t: Tensor, shared: Shared) -> int:
     name = b.CreateString(t.name)
-    shape = b.CreateNumpyVector(np.array([max(n, 1) for n in t.shape], np.int32))
-    signature = b.CreateNumpyVector(np.array(t.shape, np.int32)) if -1 in t.shape else None
+    shape = _ints(b, [max(n, 1) for n in t.shape], shared)
+    signature = _ints(b, t.shape, shared) if -1 in t.shape else None
     quantization = None if t.quantization is None else _quantization(b, t.quantization)
     tflite.TensorStart(b)
     tflite.TensorAddShape(b, shape)
@@ -309,10 +320,13 @@ def _quantization(b: Any, q: Quantization) -> int:
     return int(tflite.QuantizationParametersEnd(b))
 
 
-def _operator(b: Any, o: Operator, code: int) -> int:
-    table, options = write_options(b, o.kind, o.options)
-    inputs = b.CreateNumpyVector(np.array(o.inputs, np.int32))
-    outputs = b.CreateNumpyVector(np.array(o.outputs, np.int32))
+def _operator(b: Any, o: Operator, code: int, shared: Shared) -> int:
+    key = (o.kind, *sorted(o.options.items()))
+    if key not in shared:
+        shared[key] = write_options(b, o.kind, o.options)
+    table, options = shared[key]
+    inputs = _ints(b, o.inputs, shared)
+    outputs = _ints(b, o.outputs, shared)
     tflite.OperatorStart(b)
     tflite.OperatorAddOpcodeIndex(b, code)
     tflite.OperatorAddInputs(b, inputs)

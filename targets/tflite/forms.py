@@ -21,9 +21,10 @@ from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.tflite.exact import input_dtype
 from cortexcore.targets.tflite.flatbuffer import ModelBuild
 from cortexcore.targets.tflite.form import NEXT, PREVIOUS, TRACE, Form
-from cortexcore.targets.tflite.group import Course, emit_group, state_slots
+from cortexcore.targets.tflite.group import Course, emit_group
 from cortexcore.targets.tflite.neuron import States
 from cortexcore.targets.tflite.signal import Signal
+from cortexcore.targets.tflite.states import state_slots
 
 ENDS = "inputs and outputs"
 """Where the operators belong that reshape what enters and leaves."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cortexcore.errors import GraphError
-from cortexcore.export.network import IntegerNetwork, Population
-from cortexcore.targets.bounds import guards
-from cortexcore.targets.tflite.exact import input_dtype, state_peaks
+from cortexcore.export.network import IntegerNetwork, Population, Synapses
+from cortexcore.targets.tflite.exact import Limits, limits
 from cortexcore.targets.tflite.flatbuffer import ModelBuild
-from cortexcore.targets.tflite.neuron import States, delays_reset, emit_current_state, emit_push, emit_voltage, real
+from cortexcore.targets.tflite.neuron import States, emit_current_state, emit_push, emit_voltage, real
 from cortexcore.targets.tflite.signal import Signal
 from cortexcore.targets.tflite.synapses import emit_drive
-
-Slot = tuple[str, str, str, int]
-"""(kind, population or input, dtype, values) of a state that outlives a step; kind is u, v or spikes, v of inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +35,23 @@ class Course:
                 raise GraphError(f"a population hands on no '{kind}'; there are u, v and, where it fires, spikes")
 
 
-def state_slots(network: IntegerNetwork) -> list[Slot]:
-    """Every state that outlives a step."""
-    late = [port for port in network.inputs if _read_back(network, port.name)]
-    slots: list[Slot] = [("v", port.name, input_dtype(port), math.prod(port.shape)) for port in late]
-    for p in network.populations:
-        if p.has_current:
-            slots.append(("u", p.name, "float32", p.size))
-        slots.append(("v", p.name, "float32", p.size))
-        if p.vth is not None and (delays_reset(p) or _read_back(network, p.name)):
-            slots.append(("spikes", p.name, "bool", p.size))
-    return slots
+@dataclass(frozen=True, eq=False)
+class _Member:
+    """A population of a group, with what of it is known before its neurons run.
+
+    Attributes:
+        proven: what its values cannot leave.
+        inner: its connections from within the group.
+        drive: Σ a·2^6 of the others; None where there are none.
+        u, push: u and u + bias, where that drive is all that enters them.
+    """
+
+    population: Population
+    proven: Limits
+    inner: tuple[Synapses, ...]
+    drive: Signal | None
+    u: Signal | None = None
+    push: Signal | None = None
 
 
 def emit_group(
@@ -63,48 +64,72 @@ def emit_group(
 ) -> dict[str, Course]:
     """``count`` steps of a group that begins with the states ``rest``; ``sent`` holds what is computed before it."""
     inside = {p.name for p in group}
-    needed = {p.name: guards(network, p) for p in group}
-    peaks = {p.name: state_peaks(network, p) for p in group}
-    drives: dict[str, Signal] = {}
-    currents: dict[str, Signal] = {}
-    pushes: dict[str, Signal] = {}
+    members: dict[str, _Member] = {}
     for p in group:
-        outer = [s for s in p.synapses if s.source not in inside]
         with m.scoped(p.name):
-            late = {s.source: sent[s.source].late(rest[s.source].sent) for s in outer if s.recurrent}
-            parts = [(s, (late if s.recurrent else sent)[s.source].whole) for s in outer]
-            drive = emit_drive(m, network, parts, None)
-            if drive is None:
-                continue
-            drives[p.name] = Signal(m, count, whole=drive)
-            if len(outer) == len(p.synapses) and not p.has_current:
-                current = emit_current_state(m, p, needed[p.name], drive, None, 0)
-                currents[p.name] = Signal(m, count, whole=current)
-                pushes[p.name] = Signal(m, count, whole=emit_push(m, p, current))
-    us: dict[str, list[int]] = {p.name: [] for p in group}
-    states: dict[str, list[States]] = {p.name: [] for p in group}
+            members[p.name] = _emit_ahead(m, network, p, inside, sent, rest, count)
+    us: dict[str, list[int]] = {name: [] for name in members}
+    states: dict[str, list[States]] = {name: [] for name in members}
+    before = {name: rest[name] for name in members}
     for step in range(count):
-        before = {name: states[name][-1] if step else rest[name] for name in inside}
-        for p in group:
-            name, u = p.name, before[p.name].u
+        now: dict[str, States] = {}
+        for name, member in members.items():
             with m.scoped(name):
-                if name in pushes:
-                    push = pushes[name].steps[step]
+                if member.push is not None:
+                    push = member.push.steps[step]
+                    now[name] = emit_voltage(m, member.population, member.proven, push, before[name])
                 else:
-                    now = {n: found[step] for n, found in states.items() if len(found) > step}
-                    inner = [
-                        (s, (before if s.recurrent else now)[s.source].sent) for s in p.synapses if s.source in inside
-                    ]
-                    drive = emit_drive(m, network, inner, drives[name].steps[step] if name in drives else None)
-                    if drive is None:
-                        drive = m.op("MUL", [before[name].v, real(m, 0)])
-                    u = emit_current_state(m, p, needed[name], drive, u, peaks[name][0])
-                    push = emit_push(m, p, u)
+                    u = _emit_u(m, network, member, step, before, now)
                     us[name].append(u)
-                after = emit_voltage(m, p, needed[name], push, before[name], peaks[name][1])
-                states[name].append(replace(after, u=u if p.has_current else None))
-    return {n: Course(currents.get(n) or Signal(m, count, steps=us[n]), states[n]) for n in states}
+                    now[name] = _emit_after(m, member, u, before[name])
+            states[name].append(now[name])
+        before = now
+    return {name: Course(x.u or Signal(m, count, steps=us[name]), states[name]) for name, x in members.items()}
 
 
-def _read_back(network: IntegerNetwork, name: str) -> bool:
-    return any(s.recurrent and s.source == name for p in network.populations for s in p.synapses)
+def _emit_ahead(
+    m: ModelBuild,
+    network: IntegerNetwork,
+    p: Population,
+    inside: set[str],
+    sent: Mapping[str, Signal],
+    rest: Mapping[str, States],
+    count: int,
+) -> _Member:
+    """The currents from outside the group, all steps in one product each, and what follows from them alone."""
+    proven = limits(network, p)
+    outer = [s for s in p.synapses if s.source not in inside]
+    late = {s.source: sent[s.source].late(rest[s.source].sent) for s in outer if s.recurrent}
+    parts = [(s, (late if s.recurrent else sent)[s.source].whole) for s in outer]
+    total = emit_drive(m, network, parts, None, proven.whole)
+    drive = None if total is None else Signal(m, count, whole=total)
+    member = _Member(p, proven, tuple(s for s in p.synapses if s.source in inside), drive)
+    if total is None or member.inner or p.has_current:
+        return member
+    u = emit_current_state(m, p, proven, total, None)
+    return replace(member, u=Signal(m, count, whole=u), push=Signal(m, count, whole=emit_push(m, p, u)))
+
+
+def _emit_u(
+    m: ModelBuild,
+    network: IntegerNetwork,
+    member: _Member,
+    step: int,
+    before: Mapping[str, States],
+    now: Mapping[str, States],
+) -> int:
+    """u of one step: what came from outside, what the group itself sends, and what is left of the step before."""
+    p = member.population
+    parts = [(s, (before if s.recurrent else now)[s.source].sent) for s in member.inner]
+    start = None if member.drive is None else member.drive.steps[step]
+    drive = emit_drive(m, network, parts, start, member.proven.whole)
+    if drive is None:
+        drive = m.op("MUL", [before[p.name].v, real(m, 0)])
+    return emit_current_state(m, p, member.proven, drive, before[p.name].u)
+
+
+def _emit_after(m: ModelBuild, member: _Member, u: int, before: States) -> States:
+    """The states after a step from its u, which they keep where it outlives a step."""
+    p = member.population
+    after = emit_voltage(m, p, member.proven, emit_push(m, p, u), before)
+    return replace(after, u=u) if p.has_current else after

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from cortexcore.export.integer_currents import WRAP, shift
 from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
-from cortexcore.targets.bounds import Guards
-from cortexcore.targets.tflite.exact import decays_at_once
+from cortexcore.targets.tflite.exact import Limits, decays_at_once
 from cortexcore.targets.tflite.flatbuffer import ModelBuild
 
 
@@ -40,12 +39,12 @@ def delays_reset(p: Population) -> bool:
     return p.vth is not None and p.reset == "subtract" and p.reset_delay
 
 
-def emit_current_state(m: ModelBuild, p: Population, needed: Guards, drive: int, before: int | None, peak: int) -> int:
-    """u from the drive Σ a·2^6, within ±2^23, and, where u outlives a step, u of the step before, within ±``peak``."""
+def emit_current_state(m: ModelBuild, p: Population, proven: Limits, drive: int, before: int | None) -> int:
+    """u from the drive Σ a·2^6, within ±2^23, and, where u outlives a step, u of the step before."""
     total = drive
     if before is not None:
-        total = m.op("ADD", [_emit_decay(m, before, DECAY_ONE - 1 - per_neuron(p.du), peak), drive])
-    return emit_wrap(m, total) if needed.may_wrap else total
+        total = m.op("ADD", [_emit_decay(m, before, DECAY_ONE - 1 - per_neuron(p.du), proven.u), drive])
+    return emit_wrap(m, total) if proven.may_wrap else total
 
 
 def emit_wrap(m: ModelBuild, x: int) -> int:
@@ -60,15 +59,15 @@ def emit_push(m: ModelBuild, p: Population, u: int) -> int:
     return m.op("ADD", [u, real(m, bias)]) if bias.any() else u
 
 
-def emit_voltage(m: ModelBuild, p: Population, needed: Guards, push: int, before: States, peak: int) -> States:
-    """v and spikes from the push u + bias and the states of the step before, |v| within ``peak``."""
+def emit_voltage(m: ModelBuild, p: Population, proven: Limits, push: int, before: States) -> States:
+    """v and spikes from the push u + bias and the states of the step before."""
     v = push
     if np.any(per_neuron(p.dv) != DECAY_ONE):
-        v = m.op("ADD", [_emit_decay(m, before.v, DECAY_ONE - per_neuron(p.dv), peak), push])
+        v = m.op("ADD", [_emit_decay(m, before.v, DECAY_ONE - per_neuron(p.dv), proven.v), push])
     level = real(m, per_neuron(0 if p.vth is None else p.vth) << THRESHOLD_SHIFT)
     if delays_reset(p) and before.spikes is not None:
         v = m.op("SUB", [v, m.op("MUL", [m.cast(before.spikes, "float32"), level])])
-    if needed.may_clip:
+    if proven.may_clip:
         v = m.op("MINIMUM", [m.op("MAXIMUM", [v, real(m, -STATE_LIMIT)]), real(m, STATE_LIMIT)])
     if p.vth is None:
         return States(v)

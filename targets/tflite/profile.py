@@ -10,7 +10,9 @@ from cortexcore.targets.profiling import first_inference, first_step, host_profi
 from cortexcore.targets.tflite import session
 from cortexcore.targets.tflite.session import TfliteArtifact, TfliteStepper
 
-NO_TIMES = "the runtime's Python interpreter tells no times per operator, so that layers have their operators' number"
+NO_TIMES = (
+    "TFLite's runtimes tell Python no times per operator: latency is the whole network's, layers have operator counts"
+)
 
 
 def profile(artifact: TfliteArtifact, inputs: Arrays) -> Profile:
@@ -28,9 +30,10 @@ def profile(artifact: TfliteArtifact, inputs: Arrays) -> Profile:
         memory=_memory(artifact),
         threads=f"{runtime.name} {runtime.version}, threads: {artifact.config.threads}, "
         f"XNNPACK {'on' if artifact.config.xnnpack else 'off'}, blocks of {artifact.steps} steps",
+        ann_threads=artifact.config.threads,
     )
     layers = {name: {**figures, "operators": _operators(artifact, name)} for name, figures in found.layers.items()}
-    return replace(found, conditions=f"{found.conditions}; {NO_TIMES}", layers=layers)
+    return replace(found, layers=layers, notes=(*found.notes, NO_TIMES))
 
 
 def _memory(artifact: TfliteArtifact) -> dict[str, Figure]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cortexcore.errors import BundleError, missing_package
+from cortexcore.errors import BundleError, TargetUnavailable, missing_package
 from cortexcore.targets.base import Array
 from cortexcore.targets.tflite.config import RuntimeChoice, TfliteConfig
 
@@ -30,22 +30,37 @@ class Runtime:
 
 
 def find_runtime(chosen: RuntimeChoice) -> Runtime:
-    """The chosen runtime, or the first that is installed for "auto".
+    """The chosen runtime, or for "auto" the first that can be imported.
 
     Raises:
-        TargetUnavailable: it is not installed; for "auto", none is.
+        TargetUnavailable: it is not installed, or cannot be imported beside what else is; for "auto", none can.
     """
+    broken = []
     for name in MODULES if chosen == "auto" else [chosen]:
         try:
-            return Runtime(name, metadata.version(name), import_module(MODULES[name]))
-        except (ImportError, metadata.PackageNotFoundError):
+            module = import_module(MODULES[name])
+            return Runtime(name, metadata.version(name), module)
+        except (ModuleNotFoundError, metadata.PackageNotFoundError):
             continue
-    wanted = "tflite-runtime" if chosen == "auto" else chosen
-    raise missing_package(wanted, "tflite", "running TFLite models")
+        except ImportError as error:
+            broken.append(f"'{name}' cannot be imported ({_first_line(error)})")
+    if broken:
+        mend = "tflite-runtime needs pip install 'numpy<2', ai-edge-litert takes any"
+        raise TargetUnavailable(f"running TFLite models: {' and '.join(broken)}; {mend}")
+    if chosen == "auto":
+        raise missing_package("tflite-runtime' or 'ai-edge-litert", "tflite", "running TFLite models")
+    raise TargetUnavailable(
+        f"running TFLite models with '{chosen}' needs that package, which is not installed: pip install {chosen}, or "
+        "take runtime='auto'"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 class Opened:
-    """A model in an interpreter, called with arrays by name.
+    """A model in an interpreter, called with arrays by name, by one caller at a time.
 
     Args:
         data: the file, known to be ours: interpreters do not survive every damage.
@@ -63,15 +78,17 @@ class Opened:
             self._interpreter = self.runtime.module.Interpreter(
                 model_content=data,
                 num_threads=config.threads,
-                experimental_op_resolver_type=resolvers.AUTO
-                if config.xnnpack
-                else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_op_resolver_type=(
+                    resolvers.AUTO if config.xnnpack else resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+                ),
             )
+            self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{self.runtime.name} {self.runtime.version} cannot read the model: {error}") from error
+            named = f"{self.runtime.name} {self.runtime.version}"
+            raise BundleError(f"{named} cannot run the model: {_first_line(error)}; install a newer one") from error
         self.inputs = {i["name"]: i for i in self._interpreter.get_input_details()}
         self._outputs = outputs
-        self._batch = 0
+        self._batch = 1
 
     def call(self, feeds: Mapping[str, Array], batch: int) -> dict[str, Array]:
         """One invocation: inputs by name, in any type that holds them → outputs by name."""
@@ -83,7 +100,7 @@ class Opened:
         return {name: self._interpreter.get_tensor(tensor) for name, tensor in self._outputs.items()}
 
     def tensor_bytes(self) -> int:
-        """Bytes of all tensors of the present batch but the model's constants, none of them sharing memory."""
+        """Bytes of all tensors for the present batch, constants included, as if none shared memory."""
         details = self._interpreter.get_tensor_details()
         return sum(int(np.prod(t["shape"])) * np.dtype(t["dtype"]).itemsize for t in details)
 

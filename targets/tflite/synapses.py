@@ -21,7 +21,7 @@ from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer_currents import WRAP
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Conv2d, Dense, IntegerNetwork, Synapses
 from cortexcore.targets.onnx.exact import digit_bits, stored_weight
-from cortexcore.targets.tflite.exact import HALF_WRAP, fits_float32, reach
+from cortexcore.targets.tflite.exact import fits_float32
 from cortexcore.targets.tflite.flatbuffer import NONE, ModelBuild, Quantization
 from cortexcore.targets.tflite.neuron import emit_wrap, real
 
@@ -30,21 +30,23 @@ DEQUANTIZE_VERSION = {"int8": 2, "int16": 3}
 
 
 def emit_drive(
-    m: ModelBuild, network: IntegerNetwork, parts: list[tuple[Synapses, int]], start: int | None
+    m: ModelBuild, network: IntegerNetwork, parts: list[tuple[Synapses, int]], start: int | None, whole: bool
 ) -> int | None:
-    """Σ a·2^6 [rows, neurons], float32 within ±2^23, exact or modulo 2^24 where it could leave that; None if nothing.
+    """Σ a·2^6 [rows, neurons], float32 within ±2^23; None of nothing.
 
     Args:
         parts: each connection with what its source sends, [rows, flattened source] of any type.
         start: a drive to add to, of connections that were summed before.
+        whole: no sum of the population's currents can leave ±2^23; otherwise all are summed modulo 2^24.
     """
-    ranges = sent_ranges(network)
-    total, most = start, 0 if start is None else HALF_WRAP
+    total = start
     for s, source in parts:
-        current, further = emit_current(m, network, s, source), min(reach(s.operation, ranges[s.source]), HALF_WRAP)
-        total, most = current if total is None else m.op("ADD", [total, current]), most + further
-        if most > HALF_WRAP:
-            total, most = emit_wrap(m, total), HALF_WRAP
+        current = emit_current(m, network, s, source)
+        if total is None:
+            total = current
+        else:
+            total = m.op("ADD", [total, current])
+            total = total if whole else emit_wrap(m, total)
     return total
 
 

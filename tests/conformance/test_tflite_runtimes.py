@@ -1,4 +1,4 @@
-"""Both packages that run TFLite, with and without XNNPACK, in blocks of any length: the golden arithmetic, every value."""
+"""Both packages that run TFLite, with and without XNNPACK, in several blocks: the golden arithmetic, every value."""
 
 from __future__ import annotations
 
