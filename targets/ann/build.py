@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from cortexcore.errors import GraphError
 from cortexcore.export import integer
 from cortexcore.export.integer import Array
-from cortexcore.export.integer_currents import multiply
 from cortexcore.export.network import THRESHOLD_SHIFT, Dense, IntegerNetwork, Operation, Population, Synapses
 from cortexcore.targets.ann.network import HIGH, LOW, Ann, AnnInput, AnnLayer, Connection, Grid
+from cortexcore.targets.ann.products import products
 
 Floats = NDArray[np.float64]
 BIAS_LIMIT = 2**30
@@ -83,7 +83,7 @@ def _part(synapses: Synapses, gain: float, values: Floats, source: Grid, bias: F
     scale = float(np.float32(gain * 2.0 ** (synapses.operation.weight_exp + halvings)))
     out = np.zeros(len(weight)) if bias is None else bias
     units = np.rint(out / (source.scale * scale)).clip(-BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
-    current = multiply(operation, weight.astype(np.float64), values) * scale
+    current = products(operation, values) * scale
     current += out.reshape(-1, *(1 for _ in current.shape[2:]))
     return _Part(Connection(synapses.name, synapses.source, operation, scale, units), current.reshape(len(current), -1))
 

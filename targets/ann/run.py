@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.export.integer import Array
-from cortexcore.export.integer_currents import multiply
 from cortexcore.targets.ann.network import HIGH, LOW, Ann, AnnLayer, Connection, Grid
+from cortexcore.targets.ann.products import products
 
 Int8 = NDArray[np.int8]
-Int64 = NDArray[np.int64]
 
 
 def encode(ann: Ann, inputs: Mapping[str, Array]) -> dict[str, Int8]:
@@ -53,8 +52,7 @@ def _layer(ann: Ann, layer: AnnLayer, values: Mapping[str, Int8]) -> Int8:
 
 
 def _share(connection: Connection, x: Int8, source: Grid, grid: Grid) -> Int8:
-    weight = connection.operation.weight.astype(np.float64)
-    acc = multiply(connection.operation, weight, x.astype(np.float64) - source.zero)
+    acc = products(connection.operation, x.astype(np.int16) - source.zero)
     acc += connection.bias.reshape(-1, *(1 for _ in acc.shape[2:]))
     factor = np.float32(source.scale) * np.float32(connection.scale) / np.float32(grid.scale)
     return _on(grid, acc.astype(np.float32) * factor)

@@ -224,6 +224,17 @@ def test_unfit_inputs_are_named(x: np.ndarray) -> None:
         equivalent_ann(dense(), {"x": x})
 
 
+def test_a_batch_in_pieces_is_the_batch_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = images()
+    whole = equivalent_ann(net, inputs(net))
+    expected = run(whole, encode(whole, inputs(net)))
+    monkeypatch.setattr("cortexcore.targets.ann.products.CHUNK", 3000)
+    for name, values in run(whole, encode(whole, inputs(net))).items():
+        assert np.array_equal(values, expected[name])
+    for piece, layer in zip(equivalent_ann(net, inputs(net)).layers, whole.layers, strict=True):
+        assert piece.grid.scale == pytest.approx(layer.grid.scale, rel=1e-6)
+
+
 def test_silence_is_no_division_by_zero() -> None:
     net = network([InputPort("x", (12,), -1, 1)], population("a", (4,), ("x", Dense(weights(4, 12))), bias=ZERO))
     x = {"x": np.zeros((3, 2, 12), int)}
