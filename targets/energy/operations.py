@@ -13,15 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.export import nodes
 from cortexcore.export.integer import Array, Trace
-from cortexcore.export.network import DECAY_ONE, Convolution, IntegerNetwork, Operation, Population
+from cortexcore.export.network import DECAY_ONE, Convolution, Dense, IntegerNetwork, Operation, Population
+from cortexcore.export.nodes import Linear
 from cortexcore.targets.profile import Figure
 
 Counts = NDArray[np.int64]
+Weighted = Operation | Linear | nodes.Conv1d | nodes.Conv2d
+"""A connection's operation, of an integer network or of a float graph."""
 STATE_BYTES = 4
 COUNTED = "counted in the golden integer network's trace"
 
@@ -77,17 +82,12 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
         values = np.asarray(inputs[s.source] if s.source in inputs else trace.spikes.get(s.source, trace.v[s.source]))
         if s.recurrent:
             values = np.concatenate([np.zeros_like(values[:1]), values[:-1]])
-        shape = network.shape_of(s.source)
-        dense, effective = fan_out(s.operation, shape)
-        connections += int(dense.sum())
+        connections += int(fan_out(s.operation, network.shape_of(s.source))[0].sum())
         stored += s.operation.weight.size
         zeros += s.operation.weight.size - int(np.count_nonzero(s.operation.weight))
-        present = (values != 0).reshape(steps, batch, -1)
-        performed = present @ effective
-        events += present.sum(axis=2)
-        spiking = np.isin(values, (-1, 0, 1)).reshape(steps, -1).all(axis=1)
-        acs[spiking] += performed[spiking]
-        macs[~spiking] += performed[~spiking]
+        for total, counted in zip((macs, acs), effective_operations(s.operation, values), strict=True):
+            total += counted
+        events += np.count_nonzero(values.reshape(steps, batch, -1), axis=2)
     fired = trace.spikes[p.name] if p.name in trace.spikes else np.zeros((steps, batch, 1), np.uint8)
     return LayerOperations(
         name=p.name,
@@ -107,6 +107,14 @@ def _count_layer(network: IntegerNetwork, p: Population, inputs: Mapping[str, Ar
     )
 
 
+def effective_operations(operation: Weighted, values: NDArray[Any]) -> tuple[Counts, Counts]:
+    """(MACs, ACs) [T, B] of one connection that is sent ``values`` [T, B, *source]."""
+    steps, batch = values.shape[:2]
+    performed = (values != 0).reshape(steps, batch, -1) @ fan_out(operation, values.shape[2:])[1]
+    spiking = np.isin(values, (-1, 0, 1)).reshape(steps, -1).all(axis=1)[:, None]
+    return np.where(spiking, 0, performed), np.where(spiking, performed, 0)
+
+
 def changed(v: Array) -> Counts:
     """Membranes [T, B, *shape] → how many of them differ from the step before [T, B]; in the first step all."""
     steps, batch = v.shape[:2]
@@ -115,10 +123,10 @@ def changed(v: Array) -> Counts:
     return np.concatenate([np.full((1, batch), flat.shape[2], np.int64), differing])
 
 
-def fan_out(operation: Operation, source_shape: tuple[int, ...]) -> tuple[Counts, Counts]:
+def fan_out(operation: Weighted, source_shape: tuple[int, ...]) -> tuple[Counts, Counts]:
     """Per source value, flattened: how many weights it meets, and how many of them are not zero."""
     weight = operation.weight
-    if not isinstance(operation, Convolution):
+    if isinstance(operation, Dense | Linear):
         return np.full(weight.shape[1], len(weight), np.int64), np.count_nonzero(weight, axis=0).astype(np.int64)
     window, sizes = operation.window, source_shape[1:]
     out, per_group, *kernel = weight.shape

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cortexcore.errors import GraphError
 from cortexcore.export.dynamics import delay_steps
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Affine, AvgPool2d, Conv1d, Conv2d, Delay, Layer, Linear, Node, SumPool2d
-from cortexcore.targets.base import Result
-from cortexcore.targets.energy.operations import changed
+from cortexcore.export.passes.populations import normal_form
+from cortexcore.targets.base import Array, Arrays, Result
+from cortexcore.targets.energy.operations import changed, effective_operations
 from cortexcore.targets.profile import Figure
 
 
@@ -28,6 +30,7 @@ class FloatOperations:
         weights: of all layers.
         figures: per inference, the mean over the batch.
         layers: spiking neuron → its spikes.
+        notes: what could not be counted, a sentence each.
     """
 
     steps: int
@@ -38,14 +41,16 @@ class FloatOperations:
     weights: int
     figures: Mapping[str, Figure]
     layers: Mapping[str, Mapping[str, Figure]]
+    notes: tuple[str, ...]
 
 
-def count_float(graph: Graph, traced: Result, source: str) -> FloatOperations:
+def count_float(graph: Graph, inputs: Arrays, traced: Result, source: str) -> FloatOperations:
     """The operations of a graph.
 
     Args:
         graph: what ran.
-        traced: a run with traces.
+        inputs: input name → numbers [T, B, *shape].
+        traced: a run on them, with traces.
         source: what the figures say of it, e.g. "counted in the float reference's trace".
     """
     graph = graph.flat
@@ -56,9 +61,11 @@ def count_float(graph: Graph, traced: Result, source: str) -> FloatOperations:
         return Figure(float(value), unit, "measured", source, conditions)
 
     macs = sum(dense_macs(node, graph.shapes[name]) for name, node in graph.nodes.items()) * steps
+    effective, notes = synaptic_operations(graph, inputs, traced)
     spikes = {name: float(np.sum(fired, dtype=np.int64)) / batch for name, fired in traced.spikes.items()}
     figures = {
         "dense MACs": counted(macs, "MACs"),
+        **{name: counted(total / batch, unit) for name, (total, unit) in effective.items()},
         "neuron updates": counted(sum(v[0, 0].size for v in traced.v.values()) * steps, "updates"),
         "membrane updates": counted(sum(int(changed(v).sum()) for v in traced.v.values()) / batch, "updates"),
         "spikes": counted(sum(spikes.values()), "spikes"),
@@ -83,7 +90,41 @@ def count_float(graph: Graph, traced: Result, source: str) -> FloatOperations:
         weights=stored,
         figures=figures,
         layers={name: {"spikes": counted(count, "spikes")} for name, count in spikes.items()},
+        notes=notes,
     )
+
+
+def synaptic_operations(
+    graph: Graph, inputs: Arrays, traced: Result
+) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
+    """Effective MACs and ACs as NeuroBench defines them, over the whole batch, in the graph's normal form.
+
+    There every way between two neurons is one connection: a layer counts for each neuron that it feeds, and pools and
+    scales are part of the layer that they stand beside. A graph without a normal form has no such counts.
+
+    Returns:
+        name → (total, unit); and why there are none, a sentence.
+    """
+    try:
+        populations = normal_form(graph).populations
+    except GraphError as error:
+        return {}, (f"Effective operations are not counted: {error}.",)
+    macs = acs = 0
+    for s in (s for p in populations for s in p.synapses):
+        sent = inputs[s.source] if s.source in inputs else traced.spikes.get(s.source, traced.v.get(s.source))
+        values = _late(np.asarray(sent), s.delay + s.recurrent)
+        more_macs, more_acs = effective_operations(s.operation, values)
+        macs, acs = macs + int(more_macs.sum()), acs + int(more_acs.sum())
+    return {
+        "effective MACs": (macs, "MACs"),
+        "effective ACs": (acs, "ACs"),
+        "synaptic operations": (macs + acs, "operations"),
+    }, ()
+
+
+def _late(values: Array, steps: int) -> Array:
+    """What arrives ``steps`` steps after it was sent; nothing at first."""
+    return np.concatenate([np.zeros_like(values[:steps]), values[: max(0, len(values) - steps)]])
 
 
 def waiting(graph: Graph) -> int:

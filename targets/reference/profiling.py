@@ -54,5 +54,5 @@ def float_profile(
         },
         energy=host_energy(operations.macs, operations.states * steps, measured),
         layers=operations.layers,
-        notes=(unmeasured,) if unmeasured else (),
+        notes=(*((unmeasured,) if unmeasured else ()), *operations.notes),
     )

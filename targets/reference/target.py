@@ -61,7 +61,7 @@ class ReferenceTarget:
         """Latency measured; spikes counted in the float trace, every multiplication counted, zeros included."""
         once = first_inference(inputs)
         operations = count_float(
-            artifact.graph, self.run(artifact, inputs, trace=True), "counted in the float reference's trace"
+            artifact.graph, inputs, self.run(artifact, inputs, trace=True), "counted in the float reference's trace"
         )
         return float_profile(
             self.name,

@@ -156,7 +156,8 @@ def test_every_count_is_neurobenchs(name: str, kind: str) -> None:
     assert (
         floats.memory["footprint, float32"].value == found["Footprint"] - buffers(model) == 4 * found["ParameterCount"]
     )
-    for shared in ("activation sparsity", "connection sparsity", "membrane updates"):
+    shares = ("activation sparsity", "connection sparsity", "membrane updates")
+    for shared in (*shares, "effective MACs", "effective ACs", "synaptic operations"):
         assert floats.operations[shared].value == ours[shared]
 
 

@@ -25,7 +25,8 @@ def profile(artifact: FloatArtifact, inputs: Arrays) -> Profile:
         DataError: an input does not fit.
     """
     once, first = first_inference(inputs), first_step(inputs)
-    operations = count_float(artifact.graph, run(artifact, inputs, trace=True), "counted in the traced ONNX model")
+    traced = run(artifact, inputs, trace=True)
+    operations = count_float(artifact.graph, inputs, traced, "counted in the traced ONNX model")
     stepper = FloatStepper(artifact)
     dtype = np.dtype(artifact.dtype)
     source, held = "size of the serialized ONNX model", f"weights in {dtype}"
