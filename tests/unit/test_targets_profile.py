@@ -13,7 +13,7 @@ from cortexcore.cli import networks
 from cortexcore.errors import CortexCoreError, DataError, TargetUnavailable, missing_package
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
-from cortexcore.export.nodes import IF, Affine, Input, Linear, Output
+from cortexcore.export.nodes import IF, Affine, Delay, Input, Linear, Output
 from cortexcore.targets import profiling
 from cortexcore.targets.ann.beside import COST_ALONE, beside
 from cortexcore.targets.ann.runtimes import RUNTIMES, Runtime
@@ -183,6 +183,34 @@ def test_footprints_by_hand() -> None:
     }
     graph = Graph(nodes, tuple(itertools.pairwise(nodes)), 1e-3, "euler")
     assert float_footprint(graph).value == 4 * (12 + 8 + 2 + 4)
+
+
+def test_float_operations_arrive_when_their_delays_say() -> None:
+    """Three inputs of 2 for four steps; 5 of 6 weights are not 0; one step of delay leaves three steps of MACs. The
+    neurons fire in every step that they are driven in; the loop brings their spikes back one step later, 3 weights."""
+    one = np.ones(())
+    nodes = {
+        "x": Input((3,)),
+        "late": Delay(np.full(3, 1e-3)),
+        "w": Linear(np.array([[1.0, 1, 0], [1, 1, 1]])),
+        "n": IF((2,), 1e3 * one, one, "zero"),
+        "back": Linear(np.array([[1.0, 0], [1, 1]])),
+        "y": Output((2,)),
+    }
+    edges = (("x", "late"), ("late", "w"), ("w", "n"), ("n", "y"), ("n", "back"), ("back", "n"))
+    profile = compile(Graph(nodes, edges, 1e-3, "euler"), "reference").profile(np.full((4, 2, 3), 2.0))
+    found = {name: figure.value for name, figure in profile.operations.items()}
+    assert found["spikes"] == 3 * 2
+    assert (found["effective MACs"], found["effective ACs"]) == (3 * 5, 2 * 3)
+    assert found["synaptic operations"] == 21
+
+
+def test_a_graph_without_a_normal_form_says_that_it_is_not_counted() -> None:
+    nodes = {"x": Input((2,)), "w": Linear(np.ones((2, 2))), "y": Output((2,))}
+    graph = Graph(nodes, tuple(itertools.pairwise(nodes)), 1e-3, "euler")
+    profile = compile(graph, "reference").profile(np.ones((3, 1, 2)))
+    assert "effective MACs" not in profile.operations and profile.operations["dense MACs"].value == 12
+    assert any(note.startswith("Effective operations are not counted: ") for note in profile.notes)
 
 
 @pytest.mark.parametrize("shape", [(0, 1, 6), (3, 0, 6), (6,), (3, 6)])
