@@ -15,13 +15,12 @@ from typing import Any
 from cortexcore.errors import BundleError
 from cortexcore.targets.saved import load_network, save_network
 from cortexcore.targets.tflite.config import TfliteConfig
+from cortexcore.targets.tflite.contents import IDENTIFIER
 from cortexcore.targets.tflite.form import METADATA_KEY, Form
 from cortexcore.targets.tflite.session import TfliteArtifact
 
 INDEX = "tflite.json"
 FORMS = ("sequence", "step")
-IDENTIFIER = b"TFL3"
-"""Bytes 4…8 of every TFLite file."""
 
 
 def save(artifact: TfliteArtifact, folder: Path) -> None:

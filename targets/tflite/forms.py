@@ -75,7 +75,7 @@ def build(network: IntegerNetwork, metadata: Mapping[str, str], steps: int | Non
             for kind, signal in signals.items():
                 m.output(f"{TRACE}{kind}/{p.name}", _emit_output(m, signal, DTYPES[kind], (*lead, *p.shape)))
     operators = Counter(operator.scope for operator in m.operators)
-    return Form(m.finish(metadata, "made by CortexCore"), dict(m.ends[1]), dict(operators))
+    return Form(m.finish(metadata, "made by CortexCore"), dict(m.outputs), dict(operators))
 
 
 def _emit_output(m: ModelBuild, signal: Signal, dtype: str, shape: tuple[int, ...]) -> int:

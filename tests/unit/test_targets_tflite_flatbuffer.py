@@ -8,7 +8,8 @@ import pytest
 from cortexcore.errors import GraphError
 
 tflite = pytest.importorskip("tflite")
-from cortexcore.targets.tflite.flatbuffer import BUFFER_ALIGNMENT, NONE, ModelBuild, Quantization  # noqa: E402
+from cortexcore.targets.tflite.flatbuffer import NONE, ModelBuild, Quantization  # noqa: E402
+from cortexcore.targets.tflite.serialize import BUFFER_ALIGNMENT  # noqa: E402
 
 WEIGHT = np.random.default_rng(0).integers(-127, 128, (20, 12)).astype(np.int8)
 
