@@ -34,19 +34,23 @@ def grades() -> str:
 
 
 def assumption_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
-    """The profiles' notes, and clause by clause what their modelled figures hold for; each once, with its targets.
+    """The profiles' notes, and what their modelled figures hold for; each once, with its targets.
 
-    Constants that a clause lists stand among :func:`constant_rows`.
+    A clause that lists constants is left out: they stand among :func:`constant_rows`.
     """
     holders: dict[str, list[str]] = {}
     for profile in profiles:
         parts = (profile.latency, profile.energy, profile.memory, profile.break_even, profile.equivalent)
         modelled = [f for part in parts for f in part.values() if f.kind == "modelled"]
-        clauses = [clause for f in modelled for clause in f.conditions.split("; ") if clause]
-        said = [*profile.notes, profile.conditions, *(c for c in clauses if not any(name in c for name in constants()))]
-        for sentence in dict.fromkeys(said):
+        said = [*profile.notes, profile.conditions, *(_without_constants(f.conditions) for f in modelled)]
+        for sentence in filter(None, dict.fromkeys(said)):
             holders.setdefault(sentence, []).append(profile.target)
     return [{"target": ", ".join(targets), "assumed": sentence} for sentence, targets in holders.items()]
+
+
+def _without_constants(conditions: str) -> str:
+    clauses = conditions.split("; ")
+    return "; ".join(clause for clause in clauses if not any(name in clause for name in constants()))
 
 
 def _sources_of(p: Profile) -> set[str]:

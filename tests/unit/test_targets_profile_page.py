@@ -136,11 +136,11 @@ def test_layers_or_their_figures_go_down_whichever_are_more() -> None:
     assert layer_rows(host().layers)[1] == {"per inference": "busy", "a": "–", "b": "1\u00a0µs"}
 
 
-def test_assumptions_stand_clause_by_clause_without_the_constants_they_list() -> None:
+def test_assumptions_stand_once_without_the_constants_they_list() -> None:
     listed = figure(1.0, "J", conditions="priced low; davies.synop_j = 2e-11 J, more")
     rows = {r["assumed"]: r["target"] for r in assumption_rows([host(), replace(chip(), energy={"dynamic": listed})])}
     assert rows[COST_ALONE] == "host, chip" and rows["No counter here."] == "host"
-    assert rows["priced low"] == "chip" and rows["assumed here"] == "host, chip"
+    assert rows["priced low"] == "chip" and rows["assumed here; mean over 2"] == "host, chip"
     assert not any("davies" in sentence for sentence in rows)
 
 
