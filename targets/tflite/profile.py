@@ -11,7 +11,7 @@ from cortexcore.targets.tflite import session
 from cortexcore.targets.tflite.session import TfliteArtifact, TfliteStepper
 
 NO_TIMES = (
-    "TFLite's runtimes tell Python no times per operator: latency is the whole network's, layers have operator counts"
+    "TFLite's runtimes tell Python no times per operator: latency is the whole network's, layers have operator counts."
 )
 
 

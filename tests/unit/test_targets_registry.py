@@ -14,7 +14,7 @@ from cortexcore.targets.registry import TARGETS, get_target, target_names
 
 
 def test_ours_by_name():
-    assert target_names()[: len(TARGETS)] == ["reference", "integer", "onnx", "loihi"]
+    assert target_names()[: len(TARGETS)] == ["reference", "integer", "onnx", "tflite", "loihi"]
     for name in TARGETS:
         target = get_target(name)
         assert target.name == name and set(target.takes) <= {"float", "integer"} and target.takes
