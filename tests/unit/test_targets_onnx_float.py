@@ -15,7 +15,21 @@ import pytest
 from cortexcore.errors import BundleError, DataError, GraphError
 from cortexcore.export import reference
 from cortexcore.export.graph import Graph
-from cortexcore.export.nodes import IF, LI, LIF, Affine, Conv2d, Delay, Flatten, Input, Linear, Output, Scale, Subgraph
+from cortexcore.export.nodes import (
+    IF,
+    LI,
+    LIF,
+    Affine,
+    Conv2d,
+    Delay,
+    Flatten,
+    Input,
+    Linear,
+    Output,
+    Scale,
+    Subgraph,
+    Threshold,
+)
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.floating import check as checking
 from cortexcore.targets.onnx.floating.check import check
@@ -109,6 +123,45 @@ def test_the_untraced_model_computes_and_stacks_what_is_read_alone() -> None:
     assert {v.name for v in traced.graph.output} == {
         *("y", "spikes/lif1", "v/lif1", "spikes/lif2", "v/lif2", "spikes/unread", "v/unread", "v/li")
     }
+
+
+def test_a_loop_stacks_what_is_read_outside_it_alone() -> None:
+    """lif1 feeds lif2, which feeds it back and is the only one that others read."""
+    graph = small()
+    edges = [edge for edge in graph.edges if edge not in {("back", "lif2"), ("lif1", "unread")}]
+    nodes = {name: node for name, node in graph.nodes.items() if name != "unread"}
+    looped = replace(graph, nodes=nodes, edges=(*edges, ("back", "lif1")))
+    plain = parsed(looped, "sequence")
+    (loop,) = (n for n in plain.graph.node if n.op_type == "Scan" and n.name.startswith("lif1/"))
+    states = {"v/lif1", "v/lif2", "spikes/lif2", "waiting/late/lif2"}
+    assert {v.name for v in parsed(looped, "step").graph.input} == {
+        *("x", "previous/v/li"),
+        *(f"previous/{state}" for state in states),
+    }
+    assert len(loop.output) == len(states) + 1
+    found, wanted = run(lower(looped, OnnxConfig(), "float64"), X, trace=False), reference.run(looped, X)
+    np.testing.assert_allclose(found.outputs["y"], wanted.outputs["y"], rtol=0, atol=1e-12)  # the same sums, reordered
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_membrane_at_its_threshold_does_not_fire(dtype: Any) -> None:
+    """Whole numbers, which float32 holds: every comparison is exact, at the threshold and beside it."""
+    gain = np.array([1.0, 2.0, 1.0, 3.0])
+    neurons = {
+        "if": IF((4,), gain / DT, num(3.0), "subtract"),
+        "late": IF((4,), gain / DT, np.array([3.0, 3.0, 2.0, 1.0]), "subtract", True),
+        "now": Threshold((4,), num(1.0)),
+    }
+    nodes = {"x": Input((4,)), **neurons, **{f"y {name}": Output((4,)) for name in neurons}}
+    edges = tuple(edge for name in neurons for edge in (("x", name), (name, f"y {name}")))
+    graph = Graph(nodes, edges, DT, "euler")
+    x = {"x": np.random.default_rng(0).integers(-1, 3, (200, 2, 4)).astype(np.float64)}
+    wanted, found = reference.run(graph, x), run(lower(graph, OnnxConfig(), dtype), x, trace=True)
+    at = [int((x["x"] == 1).sum()), int((wanted.v["if"] == 3).sum())]
+    assert min(at) > 10
+    for name in neurons:
+        np.testing.assert_array_equal(found.spikes[name], wanted.spikes[name])
+        np.testing.assert_array_equal(found.v[name], wanted.v[name])
 
 
 def test_layers_outside_loops_take_all_steps_in_one_product() -> None:

@@ -3,9 +3,11 @@
 Sequence form: inputs [T, B, *shape]. A layer outside loops takes all T·B at once, then a Scan runs the neuron behind
 it; the neurons of a loop share one Scan. Step form: inputs [B, *shape] and the states ``previous/u/<neuron>`` …
 [B, *shape], zero at rest, that the step before returned as ``next/u/…``: u and v in the model's type, spikes bool, and
-``waiting/<delay>`` [B, longest delay, *shape], what stands in a delay.
+what stands in a delay, ``waiting/<delay>`` [B, longest delay, *shape], in a loop ``waiting/<delay>/<neurons>`` with the
+neurons that are read a step late through it.
 Outputs have the graph's names and the model's type. A traced sequence also returns ``spikes/<neuron>`` (uint8),
-``v/<neuron>`` after the reset, and ``u/<neuron>`` where there is a synaptic current.
+``v/<neuron>`` after the reset, and ``u/<neuron>`` where there is a synaptic current. A node of the model is named
+"<node of the graph>/<operator>.<number>".
 """
 
 from __future__ import annotations
