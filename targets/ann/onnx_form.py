@@ -30,39 +30,74 @@ def to_onnx(ann: Ann, trace: bool = False) -> bytes:
     """
     try:
         import onnx
-        from onnx import TensorProto, helper, numpy_helper
+        from onnx import TensorProto, helper
     except ImportError as error:
         raise missing_package("onnx", "export", "writing the equivalent ANN as ONNX") from error
-    nodes: list[Any] = []
-    constants: dict[str, Any] = {}
+    form = _Form(ann)
+    for layer in ann.layers:
+        form.layer(layer)
 
-    def constant(name: str, values: Any) -> str:
-        constants[name] = numpy_helper.from_array(np.asarray(values), name)
-        return name
+    def port(name: str) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.INT8, ["N", *ann.shape_of(name)])
 
-    def add(op: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> str:
-        nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attributes))
-        return output
+    leaving = [layer.name for layer in ann.layers] if trace else ann.outputs
+    graph = helper.make_graph(
+        form.nodes,
+        "equivalent_ann",
+        [port(i.name) for i in ann.inputs],
+        [port(name) for name in leaving],
+        list(form.constants.values()),
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(EXTRA_DOMAIN, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, producer_name="cortexcore", ir_version=IR_VERSION)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
 
-    def on(grid: Grid, name: str) -> list[str]:
-        scale = constant(f"{name}/scale", np.float32(grid.scale))
-        return [scale, constant(f"{name}/zero", np.int8(grid.zero))]
 
-    def connect(c: Connection, grid: Grid, output: str) -> str:
-        op, x = c.operation, [c.source, *on(ann.grid_of(c.source), c.source)]
-        y, bias = on(grid, output), constant(f"{c.name}/bias", c.bias)
-        w = [f"{c.name}/weight", *on(Grid(c.scale, 0), f"{c.name}/weight")]
+class _Form:
+    """Nodes and constants of the growing graph; a layer's output goes by the layer's name."""
+
+    def __init__(self, ann: Ann) -> None:
+        self._ann = ann
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def layer(self, layer: AnnLayer) -> None:
+        first, *others = layer.connections
+        if not others:
+            self._shaped(first, layer, layer.grid, layer.name)
+            return
+        total, part = self._shaped(first, layer, layer.part, f"{layer.name}/{first.name}"), f"{layer.name}/part"
+        for c in others:
+            share = self._shaped(c, layer, layer.part, f"{layer.name}/{c.name}")
+            last = c is others[-1]
+            grid, name = (layer.grid, layer.name) if last else (layer.part, f"{layer.name}/{c.name}/sum")
+            summands = [total, *self._on(layer.part, part), share, *self._on(layer.part, part)]
+            total = self._add("QLinearAdd", [*summands, *self._on(grid, name)], name, EXTRA_DOMAIN)
+
+    def _shaped(self, c: Connection, layer: AnnLayer, grid: Grid, output: str) -> str:
+        """A connection's output in the layer's shape; a dense one's is flat."""
+        if not isinstance(c.operation, Dense) or len(layer.shape) == 1:
+            return self._connect(c, grid, output)
+        flat = self._connect(c, grid, f"{output}/flat")
+        return self._add("Reshape", [flat, self._constant(f"{output}/shape", np.array([-1, *layer.shape]))], output)
+
+    def _connect(self, c: Connection, grid: Grid, output: str) -> str:
+        op, source = c.operation, self._on(self._ann.grid_of(c.source), c.source)
+        place = f"synapses/{c.name}"  # a population may go by the same name
+        name, bias, y = f"{place}/weight", self._constant(f"{place}/bias", c.bias), self._on(grid, output)
         match op:
             case Dense():
-                constant(w[0], np.ascontiguousarray(op.weight.T.astype(np.int8)))
-                x[0] = add("Flatten", [c.source], f"{c.name}/flat", axis=1)
-                return add("QGemm", [*x, *w, bias, *y], output, EXTRA_DOMAIN)
+                flat = self._add("Flatten", [c.source], f"{place}/flat", axis=1)
+                weight = self._constant(name, np.ascontiguousarray(op.weight.T.astype(np.int8)))
+                given = [flat, *source, weight, *self._on(Grid(c.scale, 0), name), bias, *y]
+                return self._add("QGemm", given, output, EXTRA_DOMAIN)
             case Conv1d() | Conv2d():
-                constant(w[0], op.weight.astype(np.int8))
-                window = op.window
-                return add(
+                window, weight = op.window, self._constant(name, op.weight.astype(np.int8))
+                given = [c.source, *source, weight, *self._on(Grid(c.scale, 0), name), *y, bias]
+                return self._add(
                     "QLinearConv",
-                    [*x, *w, *y, bias],
+                    given,
                     output,
                     kernel_shape=list(window.kernel),
                     strides=list(window.stride),
@@ -73,35 +108,22 @@ def to_onnx(ann: Ann, trace: bool = False) -> bytes:
             case _:
                 raise TypeError(f"no ONNX for the operation {type(op).__name__}")
 
-    def shaped(c: Connection, layer: AnnLayer, grid: Grid, output: str) -> str:
-        """A connection's output in the layer's shape; a dense one's is flat."""
-        if not isinstance(c.operation, Dense) or len(layer.shape) == 1:
-            return connect(c, grid, output)
-        flat = connect(c, grid, f"{output}/flat")
-        return add("Reshape", [flat, constant(f"{output}/shape", np.array([-1, *layer.shape]))], output)
+    def _on(self, grid: Grid, name: str) -> list[str]:
+        """A tensor's scale and zero, as operators take them."""
+        scale = self._constant(f"{name}/scale", np.float32(grid.scale))
+        return [scale, self._constant(f"{name}/zero", np.int8(grid.zero))]
 
-    for layer in ann.layers:
-        first, *others = layer.connections
-        total = shaped(first, layer, layer.part, f"{layer.name}/{first.name}") if others else ""
-        if not others:
-            shaped(first, layer, layer.grid, layer.name)
-        for c in others:
-            share, last = shaped(c, layer, layer.part, f"{layer.name}/{c.name}"), c is others[-1]
-            grid, name = (layer.grid, layer.name) if last else (layer.part, f"{layer.name}/{c.name}/sum")
-            part = on(layer.part, f"{layer.name}/part")
-            total = add("QLinearAdd", [total, *part, share, *part, *on(grid, name)], name, EXTRA_DOMAIN)
+    def _constant(self, name: str, values: Any) -> str:
+        from onnx import numpy_helper
 
-    def port(name: str) -> Any:
-        return helper.make_tensor_value_info(name, TensorProto.INT8, ["N", *ann.shape_of(name)])
+        self.constants[name] = numpy_helper.from_array(np.asarray(values), name)
+        return name
 
-    names = [layer.name for layer in ann.layers] if trace else list(ann.outputs)
-    graph = helper.make_graph(
-        nodes, "equivalent_ann", [port(i.name) for i in ann.inputs], [port(n) for n in names], list(constants.values())
-    )
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(EXTRA_DOMAIN, 1)]
-    model = helper.make_model(graph, opset_imports=opsets, producer_name="cortexcore", ir_version=IR_VERSION)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
+    def _add(self, op: str, inputs: list[str], output: str, domain: str = "", **attributes: Any) -> str:
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(op, inputs, [output], domain=domain, **attributes))
+        return output
 
 
 def onnx_runner(ann: Ann, threads: int = 1, trace: bool = False) -> Callable[[Mapping[str, Int8]], dict[str, Int8]]:

@@ -83,6 +83,17 @@ def images() -> IntegerNetwork:
     )
 
 
+def namesakes() -> IntegerNetwork:
+    """Synapses that go by their population's name, as a quantized layer and its neurons may."""
+    net = network(
+        [InputPort("x", (6,), -127, 127)],
+        population("a", (2, 4), ("x", Dense(weights(8, 6)))),
+        population("b", (3,), ("a", Dense(weights(3, 8)))),
+    )
+    named = [replace(p, synapses=tuple(replace(s, name=p.name) for s in p.synapses)) for p in net.populations]
+    return replace(net, populations=tuple(named))
+
+
 def branches() -> IntegerNetwork:
     """Three connections meet: two are added to the sum of the first, each on the grid that all of them share."""
     return network(
@@ -100,7 +111,7 @@ def branches() -> IntegerNetwork:
     )
 
 
-NETWORKS = {f.__name__: f for f in (dense, spike_trains, convolutions, images, branches)}
+NETWORKS = {f.__name__: f for f in (dense, spike_trains, convolutions, images, branches, namesakes)}
 INTERPRETERS = ("tflite_runtime.interpreter", "ai_edge_litert.interpreter")
 
 
