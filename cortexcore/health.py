@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "train": ("torch", "snntorch", "scipy", "safetensors"),
     "export": ("onnx", "matplotlib", "jinja2"),
     "tflite": ("tflite", "tflite-runtime" if sys.version_info < (3, 12) else "ai-edge-litert"),
+    "firmware": ("ziglang", "unicorn", "capstone", "pyelftools"),
 }
 """Extra → the packages it brings; the empty name is the installation itself."""
 
