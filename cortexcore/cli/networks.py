@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
-from cortexcore.cli.options import Data, Discretization, Dt, Html, Json, NetworkPath, Reset
+from cortexcore.cli.options import Chip, Data, Discretization, Dt, Hardware, Html, Json, NetworkPath, Reset, configs
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import require_writable, write_text
 from cortexcore.export.report.html import require_packages, require_page
@@ -39,16 +39,19 @@ def run(
     dt: Dt = None,
     reset: Reset = None,
     discretization: Discretization = None,
+    chip: Chip = None,
+    hardware: Hardware = False,
 ) -> None:
     """Run a network on one target."""
     from cortexcore.opening import open_model
 
     require_writable(output)
+    options = configs([target], chip, hardware)
     opened = open_model(network, dt, reset, discretization)
     if opened.graph is not None:
         print_assumed(opened.graph.metadata.get("assumed"))
     inputs, batched = to_batch(read_arrays(input_), opened.input_shapes())
-    result = opened.compiled(target).run(inputs, trace=trace)
+    result = opened.compiled(target, options.get(target)).run(inputs, trace=trace)
     write_arrays(output, result_arrays(result, batched))
     steps, batch = next(iter(inputs.values())).shape[:2]
     rates = ", ".join(f"{name} {values.mean():.4f}" for name, values in result.spikes.items())
@@ -68,6 +71,7 @@ def compare(
     dt: Dt = None,
     reset: Reset = None,
     discretization: Discretization = None,
+    chip: Chip = None,
 ) -> None:
     """Run a network on several targets and count the spikes that differ, per layer and step."""
     from cortexcore.api import compare as compare_targets
@@ -76,9 +80,10 @@ def compare(
     if len(target) < 2:
         raise CortexCoreError("compare needs at least two targets, e.g. --target integer --target onnx")
     require_writable(json_)
+    options = configs(target, chip)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
-    comparison = compare_targets({name: opened.compiled(name) for name in target}, target, inputs)
+    comparison = compare_targets({name: opened.compiled(name, options.get(name)) for name in target}, target, inputs)
     print(comparison.to_text())
     if json_ is not None:
         write_text(json_, json.dumps(comparison.to_json(), indent=1))
@@ -95,6 +100,7 @@ def profile(
     dt: Dt = None,
     reset: Reset = None,
     discretization: Discretization = None,
+    chip: Chip = None,
 ) -> None:
     """Latency, operations, memory and energy of a network per target, side by side and beside an int8 ANN of its shape.
 
@@ -110,10 +116,11 @@ def profile(
         require_page(html)
         require_packages()
     names = list(dict.fromkeys(target))
+    options = configs(names, chip)
     require_profilable(names)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
-    compiled = {name: opened.compiled(name) for name in names}
+    compiled = {name: opened.compiled(name, options.get(name)) for name in names}
     profiles = []
     for i, (name, ready) in enumerate(compiled.items(), start=1):
         print(f"profile: {name} ({i} of {len(names)})", flush=True)

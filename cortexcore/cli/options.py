@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cortexcore.errors import CortexCoreError
 from cortexcore.export import graph, nodes
+from cortexcore.targets.loihi import config
 
 NetworkPath = Annotated[Path, typer.Argument(metavar="GRAPH.nir|BUNDLE", help="NIR file, or bundle folder or .zip.")]
 BundlePath = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Deployed model: folder or .zip.")]
@@ -27,3 +31,18 @@ Data = Annotated[
 Lead = Annotated[str, typer.Option(metavar="NAME", help="Lead of the record; the shipped model was fitted on MLII.")]
 Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures as JSON.")]
 Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a self-contained page.")]
+Chip = Annotated[config.Chip | None, typer.Option("--chip", help="Loihi: whose limits and costs; loihi2 if not said.")]
+Hardware = Annotated[
+    bool, typer.Option("--hardware", help="Loihi: run on Loihi 2 itself, with Lava's configuration for it.")
+]
+
+
+def configs(targets: Sequence[str], chip: config.Chip | None, hardware: bool = False) -> dict[str, config.LoihiConfig]:
+    """Target → its options, where the command line gives any; CortexCoreError where the target is not among these."""
+    if chip is None and not hardware:
+        return {}
+    if "loihi" not in targets:
+        given = " and ".join(name for name, on in (("--chip", chip), ("--hardware", hardware)) if on)
+        raise CortexCoreError(f"{given} goes with the target 'loihi': add --target loihi, or leave {given} out")
+    usual = config.LoihiConfig()
+    return {"loihi": replace(usual, chip=chip or usual.chip, hardware=hardware)}
