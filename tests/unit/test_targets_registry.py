@@ -22,7 +22,7 @@ def test_ours_by_name():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(CortexCoreError, match="no target 'lohi'; there are reference, integer, onnx, loihi") as caught:
+    with pytest.raises(CortexCoreError, match="no target 'lohi'; there are reference, integer, onnx, tflite, loihi") as caught:
         get_target("lohi")
     assert caught.value.exit_code == 1
 
