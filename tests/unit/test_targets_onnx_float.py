@@ -34,6 +34,7 @@ from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.floating import check as checking
 from cortexcore.targets.onnx.floating.check import check
 from cortexcore.targets.onnx.floating.lower import load, lower, save
+from cortexcore.targets.onnx.floating.precision import PRECISIONS
 from cortexcore.targets.onnx.floating.profile import profile
 from cortexcore.targets.onnx.floating.session import run
 from cortexcore.targets.onnx.floating.stepper import FloatStepper
@@ -266,6 +267,22 @@ def test_an_unknown_precision_is_refused() -> None:
         lower(small(), OnnxConfig(), "float16")  # type: ignore[arg-type]
 
 
+def test_metadata_that_is_not_json_is_refused() -> None:
+    with pytest.raises(GraphError, match="the graph's metadata cannot be written, it must hold JSON values"):
+        lower(small(metadata={"classes": {1}}), OnnxConfig())
+
+
+def test_shapes_may_hold_numpys_integers() -> None:
+    graph, whole = shaped(), np.int64
+    conv = replace(graph.nodes["c"], input_size=(whole(3), whole(5)), stride=(whole(1), whole(2)), groups=whole(2))
+    nodes = {**graph.nodes, "x": Input((whole(2), 3, 5)), "c": conv, "n": IF((whole(36),), num(500), num(1), "zero")}
+    spiking = replace(graph, nodes=nodes, edges=(*graph.edges[:-1], ("f", "n"), ("n", "y")), dt_s=np.float64(DT))
+    x = {"x": np.random.default_rng(0).normal(size=(9, 2, 2, 3, 5))}
+    for dtype in PRECISIONS:
+        found = run(lower(spiking, OnnxConfig(), dtype), x, trace=False)
+        np.testing.assert_array_equal(found.outputs["y"], reference.run(spiking, x).outputs["y"])
+
+
 def varied() -> list[Graph]:
     """Graphs that differ in one thing each that the arithmetic depends on, down to a last digit."""
     graph = small()
@@ -391,6 +408,7 @@ from pathlib import Path
 from cortexcore.errors import TargetUnavailable
 from cortexcore.targets.onnx.floating.check import check
 from cortexcore.targets.onnx.floating.lower import load, lower
+from cortexcore.targets.onnx.floating.precision import PRECISIONS
 from cortexcore.targets.onnx.floating.profile import profile
 from cortexcore.targets.onnx.floating.session import run
 from cortexcore.targets.onnx.floating.stepper import FloatStepper

@@ -16,11 +16,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from cortexcore.export.graph import Graph
-from cortexcore.targets.onnx.build import Build, finish, value
+from cortexcore.targets.onnx.build import Build, finish
 from cortexcore.targets.onnx.floating.groups import KINDS, emit_group, emit_step
 from cortexcore.targets.onnx.floating.memory import Memory
 from cortexcore.targets.onnx.floating.neuron import States
-from cortexcore.targets.onnx.floating.place import Place
+from cortexcore.targets.onnx.floating.place import Place, port
 from cortexcore.targets.onnx.floating.plan import Plan, make_plan
 from cortexcore.targets.onnx.floating.precision import Precision
 from cortexcore.targets.onnx.floating.signals import Signals
@@ -34,7 +34,7 @@ def build_sequence(graph: Graph, metadata: Mapping[str, str], trace: bool, dtype
     """
     plan = make_plan(graph, trace)
     b = Build()
-    inputs = [value(name, dtype, ["T", "B", *node.shape]) for name, node in graph.inputs.items()]
+    inputs = [port(name, dtype, ["T", "B"], node.shape) for name, node in graph.inputs.items()]
     place = Place(b, dtype, b.node("Shape", [next(iter(graph.inputs))], name=b.name("float/lead"), start=0, end=2), 2)
     signals = Signals(plan, place)
     states: dict[str, States] = {}
@@ -56,7 +56,7 @@ def build_step(graph: Graph, metadata: Mapping[str, str], dtype: Precision = "fl
     """
     plan = make_plan(graph, traced=False)
     b = Build()
-    inputs = [value(name, dtype, ["B", *node.shape]) for name, node in graph.inputs.items()]
+    inputs = [port(name, dtype, ["B"], node.shape) for name, node in graph.inputs.items()]
     place = Place(b, dtype, b.node("Shape", [next(iter(graph.inputs))], name=b.name("float/lead"), start=0, end=1), 1)
     memory = Memory(lambda kind, owner: f"previous/{kind}/{owner}")
     signals = Signals(plan, place, memory)
@@ -64,10 +64,10 @@ def build_step(graph: Graph, metadata: Mapping[str, str], dtype: Precision = "fl
         emit_step(plan, place, memory, signals, name, traced=False)
     outputs = _emit_outputs(plan, place, signals, ["B"])
     for slot, after in memory.slots():
-        inputs.append(value(slot.before, slot.dtype, ["B", *slot.shape]))
+        inputs.append(port(slot.before, slot.dtype, ["B"], slot.shape))
         with b.scoped(slot.owner):
             b.node("Identity", [after], name=f"next/{slot.kind}/{slot.owner}")
-        outputs.append(value(f"next/{slot.kind}/{slot.owner}", slot.dtype, ["B", *slot.shape]))
+        outputs.append(port(f"next/{slot.kind}/{slot.owner}", slot.dtype, ["B"], slot.shape))
     return finish(b.graph("step", inputs, outputs), dict(metadata))
 
 
@@ -78,7 +78,7 @@ def _emit_outputs(plan: Plan, place: Place, signals: Signals, lead: list[str]) -
         arriving = signals.arriving(name)
         with place.build.scoped(name):
             place.build.node("Identity", [arriving], name=name)
-        outputs.append(value(name, place.dtype, [*lead, *node.shape]))
+        outputs.append(port(name, place.dtype, lead, node.shape))
     return outputs
 
 
@@ -94,5 +94,5 @@ def _emit_traces(plan: Plan, place: Place, states: Mapping[str, States]) -> list
             with place.build.scoped(name):
                 given = place.cast(tensor, dtype) if kind == "spikes" else tensor
                 place.build.node("Identity", [given], name=f"{kind}/{name}")
-            outputs.append(value(f"{kind}/{name}", dtype, ["T", "B", *plan.graph.shapes[name]]))
+            outputs.append(port(f"{kind}/{name}", dtype, ["T", "B"], plan.graph.shapes[name]))
     return outputs

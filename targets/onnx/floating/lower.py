@@ -24,7 +24,8 @@ def lower(graph: Graph, config: OnnxConfig, dtype: Precision = "float32") -> Flo
     """The models of ``graph``, computing in ``dtype``.
 
     Raises:
-        GraphError: the graph has parts of which no model can be made, all listed, or there is no such precision.
+        GraphError: the graph has parts of which no model can be made, all listed, its metadata is not JSON, or there
+            is no such precision.
         TargetUnavailable: the package onnx is missing.
     """
     if dtype not in PRECISIONS:
@@ -35,9 +36,12 @@ def lower(graph: Graph, config: OnnxConfig, dtype: Precision = "float32") -> Flo
     sha256 = graph_sha256(graph)
 
     def noted(form: Form) -> dict[str, str]:
-        inputs = [{"name": name, "shape": node.shape} for name, node in graph.inputs.items()]
-        about = {**_identity(form, sha256, dtype), "dt_s": graph.dt_s, "inputs": inputs}
-        return {METADATA_KEY: json.dumps({**about, "metadata": dict(graph.metadata)}, sort_keys=True)}
+        inputs = [{"name": name, "shape": [int(n) for n in node.shape]} for name, node in graph.inputs.items()]
+        about = {**_identity(form, sha256, dtype), "dt_s": float(graph.dt_s), "inputs": inputs}
+        try:
+            return {METADATA_KEY: json.dumps({**about, "metadata": dict(graph.metadata)}, sort_keys=True)}
+        except (TypeError, ValueError) as error:
+            raise GraphError(f"the graph's metadata cannot be written, it must hold JSON values: {error}") from error
 
     return FloatArtifact(
         graph,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cortexcore.targets.onnx.build import DTYPES, Build
+from cortexcore.targets.onnx.build import DTYPES, Build, value
 from cortexcore.targets.onnx.floating.precision import Precision
 
 
@@ -65,3 +65,8 @@ class Place:
         """Zeros [*lead, *shape]; ``lead``: a tensor with one size."""
         zero = self.build.constant(np.zeros((1,) * (1 + len(shape)), dtype), "float/zero")
         return self.op("Expand", zero, self.joined(lead, self.index(shape)))
+
+
+def port(name: str, dtype: str, lead: Sequence[str], shape: Sequence[int]) -> Any:
+    """A ValueInfoProto of [*lead, *shape]; a graph's shapes may hold NumPy's integers, which ONNX refuses."""
+    return value(name, dtype, [*lead, *map(int, shape)])

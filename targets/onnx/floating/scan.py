@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from cortexcore.targets.onnx.build import value
 from cortexcore.targets.onnx.floating.memory import Memory
-from cortexcore.targets.onnx.floating.place import Place
+from cortexcore.targets.onnx.floating.place import Place, port
 
 Wanted = tuple[str, str, tuple[int, ...]]
 """A tensor of the step, its type, and its shape without the batch."""
@@ -28,7 +27,7 @@ class Scan:
         """One step [B, *shape] of a tensor [T, B, *shape] of the outer place."""
         if tensor not in self._entries:
             self._entries[tensor] = self.place.build.name("float/entering")
-            self._inputs.append(value(self._entries[tensor], self.place.dtype, ["B", *shape]))
+            self._inputs.append(port(self._entries[tensor], self.place.dtype, ["B"], shape))
         return self._entries[tensor]
 
     def close(self, wanted: Sequence[Wanted]) -> list[str]:
@@ -42,14 +41,14 @@ class Scan:
             steps = outer.op("Slice", outer.lead, *(outer.index([limit]) for limit in (0, 1)))
             self.enter(outer.zeros(steps, outer.dtype, (1,)), ())
         slots = self.memory.slots()
-        states = [value(slot.before, slot.dtype, ["B", *slot.shape]) for slot, _ in slots]
+        states = [port(slot.before, slot.dtype, ["B"], slot.shape) for slot, _ in slots]
         leaving = [(after, slot.dtype, slot.shape) for slot, after in slots] + list(wanted)
         taken = {entry.name for entry in [*states, *self._inputs]}
         outputs: list[Any] = []
         for tensor, dtype, shape in leaving:
             given = self.place.op("Identity", tensor) if tensor in taken else tensor
             taken.add(given)
-            outputs.append(value(given, dtype, ["B", *shape]))
+            outputs.append(port(given, dtype, ["B"], shape))
         body = build.graph(build.name("float/steps"), [*states, *self._inputs], outputs)
         rest = [outer.zeros(self._batch, slot.dtype, slot.shape) for slot, _ in slots]
         results = [outer.build.name("float/all") for _ in leaving]
