@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from cortexcore.errors import TargetUnavailable
@@ -12,12 +13,10 @@ from cortexcore.targets.profile import Profile
 from cortexcore.targets.saved import network_sha256
 from cortexcore.targets.tflite import files, profile, session
 from cortexcore.targets.tflite.check import check
-from cortexcore.targets.tflite.config import MOST_STEPS, TfliteConfig
+from cortexcore.targets.tflite.config import BLOCK, TfliteConfig
 from cortexcore.targets.tflite.form import METADATA_KEY
 from cortexcore.targets.tflite.runtime import find_runtime
 from cortexcore.targets.tflite.session import TfliteArtifact, TfliteStepper
-
-DEFAULT_STEPS = 16
 
 
 class TfliteTarget:
@@ -41,7 +40,7 @@ class TfliteTarget:
         self.check(network).require()
         from cortexcore.targets.tflite.forms import build
 
-        steps = config.steps or own_steps(network)
+        steps = config.steps or block_steps(network)
         ports = [{"name": p.name, "shape": p.shape, "low": p.low, "high": p.high} for p in network.inputs]
         about = {"sha256": network_sha256(network), "dt_s": network.dt_s, "metadata": dict(network.metadata)}
         props = {METADATA_KEY: json.dumps({**about, "inputs": ports}, sort_keys=True)}
@@ -63,10 +62,12 @@ class TfliteTarget:
         return profile.profile(artifact, inputs)
 
 
-def own_steps(network: IntegerNetwork) -> int:
-    """Steps of one inference as the network's metadata tells them, where they are few enough to unroll; else 16."""
+def block_steps(network: IntegerNetwork) -> int:
+    """One inference's steps, as the network's metadata tells them, in the fewest equal blocks of at most 16."""
     told = network.metadata.get("steps")
-    return told if isinstance(told, int) and 1 <= told <= MOST_STEPS else DEFAULT_STEPS
+    if not isinstance(told, int) or told < 1:
+        return BLOCK
+    return math.ceil(told / math.ceil(told / BLOCK))
 
 
 TARGET = TfliteTarget()
