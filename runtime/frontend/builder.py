@@ -23,7 +23,10 @@ FEATURES: tuple[str, ...] = RR_FEATURES + SHAPE_FEATURES
 CHANNELS: tuple[str, ...] = ("signal", "difference")
 """Names of ``Beat.window``'s channels: the beat, and the beat less the patient's commonest shape."""
 
-_MS_PER_SAMPLE = 1000 // RATE_HZ
+FEATURES_VERSION = 1
+"""Changes with the meaning of windows or features, so that a host knows whether a board computes what it expects."""
+
+MS_PER_SAMPLE = 1000 // RATE_HZ
 
 
 class BeatBuilder:
@@ -76,7 +79,7 @@ class BeatBuilder:
             ready=ready,
             window=np.array([window, difference], dtype=np.int8),
             rhythm=np.array(features, dtype=np.int8),
-            rr_ms=interval * _MS_PER_SAMPLE,
+            rr_ms=interval * MS_PER_SAMPLE,
         )
 
     def _window(self, filtered: History, fiducial: int, usual_height: int) -> list[int]:

@@ -14,6 +14,15 @@ RATE_HZ = 250
 UNIT_PER_MV = 4096
 """The fixed unit of every signal inside: 1 mV is 4096, whatever the gain of the device."""
 
+KEEP = 4096
+"""Samples of its own signals that the front end keeps before the block it is at."""
+
+BLOCK = 1024
+"""Longer input is taken in blocks of this many samples."""
+
+MAX_INTERVAL = 2**24 - 1
+"""Intervals between beats, in samples, saturate here: 18.6 hours. So memory and products are bounded for ever."""
+
 Biquad = tuple[int, int, int, int, int]
 """b0, b1, b2, a1, a2 of one second-order section, each times 2^29 (a0 is 1), |value| < 2^31."""
 
@@ -122,6 +131,11 @@ class FrontEndConfig:
             elif not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise DataError(f"front end: {field.name} is {value!r}, it must be a whole number from 0 up")
         for name in (
+            "qrs_smooth",
+            "qrs_lag",
+            "qrs_integrate",
+            "refractory",
+            "peak_memory",
             "decimation",
             "window_before",
             "window_scale",
@@ -138,6 +152,14 @@ class FrontEndConfig:
             raise DataError("front end: p_stop < p_start <= window_before and shape_reach <= window_before must hold")
         if self.shape_reach > self.window_after:
             raise DataError("front end: shape_reach must not exceed window_after")
+        if (self.refractory + 1) * self.search_rr_percent < 100:
+            raise DataError("front end: search_rr_percent of the shortest interval, refractory + 1, must be a sample")
+        for name in ("look_back", "hold"):
+            if getattr(self, name) > KEEP:
+                raise DataError(
+                    f"front end: {name} comes to {getattr(self, name)} samples, at most {KEEP} are kept: shorten "
+                    "learn, drought, the window or the reaches"
+                )
 
     @property
     def sections(self) -> tuple[Biquad, ...]:
@@ -148,6 +170,40 @@ class FrontEndConfig:
     def window_length(self) -> int:
         """Decimated samples of a window."""
         return self.window_before + 1 + self.window_after
+
+    @property
+    def bend_delay(self) -> int:
+        """Samples by which the bend (``sharpness.py``) is late against the filtered signal."""
+        return self.qrs_smooth - 1 + self.qrs_lag
+
+    @property
+    def power_delay(self) -> int:
+        """Samples by which the peak of the bend's power is late against the middle of the QRS."""
+        return self.bend_delay + self.qrs_integrate // 2
+
+    @property
+    def after(self) -> int:
+        """Samples of a window after its fiducial."""
+        return self.decimation * self.window_after
+
+    @property
+    def hold(self) -> int:
+        """Samples for which the last value is held at a stream's end, so that every QRS in it is found."""
+        return self.learn + self.refractory + self.qrs_integrate + self.bend_delay
+
+    @property
+    def look_back(self) -> int:
+        """The oldest filtered sample that is ever asked for, counted back from the newest.
+
+        A QRS is found at most ``max(drought, learn)`` before the index that its power's maximum is sought at, which is
+        ``refractory`` old; or it waits for the end of its window. Before its middle come the search for the sharpest
+        bend, whose filter reaches back ``bend_delay`` more, and the window.
+        """
+        found = self.refractory + max(self.drought, self.learn) + self.power_delay
+        waits = self.align_reach + max(self.after, self.bend_delay)
+        before = self.align_reach + max(self.bend_delay, self.decimation * self.window_before, self.qrs_reach)
+        slope = self.refractory + self.power_delay + self.slope_reach + 1
+        return max(max(found, waits) + before, slope)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers and lists, for the manifest."""

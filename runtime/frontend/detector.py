@@ -13,12 +13,11 @@ from math import isqrt
 
 import numpy as np
 
-from cortexcore.runtime.frontend.config import RATE_HZ, FrontEndConfig
+from cortexcore.runtime.frontend.config import MAX_INTERVAL, RATE_HZ, FrontEndConfig
 from cortexcore.runtime.frontend.fixed import lower_median
 from cortexcore.runtime.frontend.history import History
-from cortexcore.runtime.frontend.sharpness import Sharpness
 
-_MOST_LEFT = 32
+MOST_LEFT = 32
 """Candidates kept for a search-back: more than 4 s of them, which is as far as it looks."""
 
 
@@ -60,13 +59,13 @@ class QrsDetector:
         self._power = power
         self._next = filtered.end
         self._learnt = self._next + config.learn
-        self._lag = Sharpness.bend_delay(config) + config.qrs_integrate // 2
+        self._lag = config.power_delay
         self._queue: deque[Candidate] = deque()
         self._signal: deque[int] = deque(maxlen=config.peak_memory)
         self._noise: deque[int] = deque(maxlen=config.peak_memory)
         self._intervals: deque[int] = deque(maxlen=config.peak_memory)
         self._last: Candidate | None = None
-        self._left: deque[Candidate] = deque(maxlen=_MOST_LEFT)
+        self._left: deque[Candidate] = deque(maxlen=MOST_LEFT)
         self._search = self._learnt + self._patience()
         self._drought = self._learnt + config.drought
 
@@ -152,10 +151,10 @@ class QrsDetector:
 
     def _accept(self, candidate: Candidate, decided: int, found: list[Detection]) -> None:
         if self._last is not None:
-            self._intervals.append(candidate.index - self._last.index)
+            self._intervals.append(min(MAX_INTERVAL, candidate.index - self._last.index))
         self._last = candidate
         self._signal.append(candidate.strength)
-        self._left = deque((each for each in self._left if each.index > candidate.index), maxlen=_MOST_LEFT)
+        self._left = deque((each for each in self._left if each.index > candidate.index), maxlen=MOST_LEFT)
         self._search = candidate.index + self._patience()
         self._drought = candidate.index + self._config.drought
         known = max(decided, self._learnt) + self._config.refractory

@@ -13,18 +13,12 @@ from numpy.typing import NDArray
 from cortexcore.errors import DataError
 from cortexcore.runtime.frontend.beat import Beat
 from cortexcore.runtime.frontend.builder import BeatBuilder
-from cortexcore.runtime.frontend.config import RATE_HZ, FrontEndConfig
+from cortexcore.runtime.frontend.config import BLOCK, KEEP, RATE_HZ, FrontEndConfig
 from cortexcore.runtime.frontend.detector import QrsDetector
 from cortexcore.runtime.frontend.filters import BiquadCascade, scale_counts
 from cortexcore.runtime.frontend.fixed import gain_multiplier
 from cortexcore.runtime.frontend.history import History
 from cortexcore.runtime.frontend.sharpness import Sharpness
-
-_KEEP = 4096
-"""Samples kept: a block, a search-back over ``drought`` samples, and a window before that."""
-
-_BLOCK = 1024
-"""Longer input is taken in blocks of this many samples."""
 
 
 @dataclass
@@ -66,8 +60,6 @@ class FrontEnd:
         self._multiplier, self._shift = gain_multiplier(gain_per_mv)
         self._builder = BeatBuilder(config)
         self._peaks = None if peaks is None else deque(_ascending(peaks))
-        self._bend_delay = Sharpness.bend_delay(config)
-        self._after = config.decimation * config.window_after
         self._last_count = 0
         self._flushed = False
         self._start(0)
@@ -77,9 +69,9 @@ class FrontEnd:
         self._cascade = BiquadCascade(self.config.sections)
         self._end = index
         self._sharpness = Sharpness(self.config)
-        self._filtered = History(_KEEP, index)
-        self._bend = History(_KEEP, index)
-        self._power = History(_KEEP, index)
+        self._filtered = History(KEEP, index)
+        self._bend = History(KEEP, index)
+        self._power = History(KEEP, index)
         self._detector = QrsDetector(self.config, self._filtered, self._power) if self._peaks is None else None
         self._waiting: deque[_Waiting] = deque()
 
@@ -107,8 +99,8 @@ class FrontEnd:
         self._refuse_after_flush()
         beats: list[Beat] = []
         taps: list[NDArray[np.int32]] = []
-        for start in range(0, len(counts), _BLOCK):
-            scaled = scale_counts(counts[start : start + _BLOCK], self._multiplier, self._shift)
+        for start in range(0, len(counts), BLOCK):
+            scaled = scale_counts(counts[start : start + BLOCK], self._multiplier, self._shift)
             filtered = np.array(self._cascade.push(scaled.tolist()), dtype=np.int64)
             self._listen(filtered)
             self._end += len(filtered)
@@ -175,12 +167,12 @@ class FrontEnd:
         beats = []
         while self._waiting:
             beat = self._waiting[0]
-            surround = beat.middle + self.config.align_reach + self._bend_delay
+            surround = beat.middle + self.config.align_reach + self.config.bend_delay
             if surround >= self.samples:
                 break
             if beat.fiducial is None:
                 beat.fiducial = self._sharpest(beat)
-            ready = max(beat.fiducial + self._after, surround, beat.known)
+            ready = max(beat.fiducial + self.config.after, surround, beat.known)
             if ready >= self.samples:
                 break
             self._waiting.popleft()
@@ -191,7 +183,7 @@ class FrontEnd:
         """Index in the filtered signal where it bends most, near the beat; the first of equals."""
         start = beat.middle - self.config.align_reach
         stop = beat.middle + self.config.align_reach + 1
-        near = self._bend.part(start + self._bend_delay, stop + self._bend_delay)
+        near = self._bend.part(start + self.config.bend_delay, stop + self.config.bend_delay)
         return start + int(np.argmax(np.abs(near)))
 
     def _build(self, beat: _Waiting, ready: int) -> Beat:
@@ -204,8 +196,7 @@ class FrontEnd:
         if self._filtered.empty:
             return []
         last = int(self._filtered.part(self._end - 1, self._end)[0])
-        hold = self.config.learn + self.config.refractory + self.config.qrs_integrate + self._bend_delay
-        self._listen(np.full(hold, last, dtype=np.int64))
+        self._listen(np.full(self.config.hold, last, dtype=np.int64))
         self._note()
         inside = [beat for beat in self._waiting if beat.given is not None or self._sharpest(beat) < self._end]
         beats = [self._build(beat, self._end - 1) for beat in inside]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from itertools import pairwise
 
-from cortexcore.runtime.frontend.config import FrontEndConfig
+from cortexcore.runtime.frontend.config import MAX_INTERVAL, FrontEndConfig
 from cortexcore.runtime.frontend.fixed import clip8, log2_ratio, lower_median
 
 RR_FEATURES: tuple[str, ...] = (
@@ -21,7 +21,7 @@ RR_FEATURES: tuple[str, ...] = (
 
 
 class RhythmTracker:
-    """RR intervals, in samples, and their ratios. A feature whose past is not known yet is 0.
+    """RR intervals, in samples up to ``MAX_INTERVAL``, and their ratios. A feature whose past is not known yet is 0.
 
     Ratios are 64·log2, so that an interval half as long as usual is −64 for every patient:
 
@@ -50,7 +50,7 @@ class RhythmTracker:
 
     def features(self, fiducial: int) -> tuple[int, list[int]]:
         """Interval to the beat before (samples, 0 where unknown) and the features (int8). Remembers the interval."""
-        interval = 0 if self._last is None else fiducial - self._last
+        interval = 0 if self._last is None else min(MAX_INTERVAL, fiducial - self._last)
         self._last = fiducial
         recent = list(self._intervals)
         usual = lower_median(recent)

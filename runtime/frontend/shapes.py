@@ -5,25 +5,25 @@ from __future__ import annotations
 from cortexcore.runtime.frontend.config import FrontEndConfig
 from cortexcore.runtime.frontend.fixed import clip8, correlation
 
-_FRACTION_BITS = 8
+FRACTION_BITS = 8
 
 
 class Shape:
     """One running average of windows, int16 in 1/256 of a window step, and how many beats it stands for."""
 
     def __init__(self, window: list[int]) -> None:
-        self.average = [value << _FRACTION_BITS for value in window]
+        self.average = [value << FRACTION_BITS for value in window]
         self.count = 1
 
     def rounded(self) -> list[int]:
         """The average in window steps, halves up."""
-        half = 1 << (_FRACTION_BITS - 1)
-        return [(value + half) >> _FRACTION_BITS for value in self.average]
+        half = 1 << (FRACTION_BITS - 1)
+        return [(value + half) >> FRACTION_BITS for value in self.average]
 
     def follow(self, window: list[int], shift: int) -> None:
         """average += (window − average) / 2^shift, rounded down."""
         self.average = [
-            old + (((new << _FRACTION_BITS) - old) >> shift) for old, new in zip(self.average, window, strict=True)
+            old + (((new << FRACTION_BITS) - old) >> shift) for old, new in zip(self.average, window, strict=True)
         ]
         self.count += 1
 

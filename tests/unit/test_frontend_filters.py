@@ -117,4 +117,4 @@ def test_bend_keeps_a_symmetric_peak_in_place():
     config = FrontEndConfig()
     peak = np.round(4096 * np.exp(-0.5 * ((np.arange(400) - 200) / 4) ** 2)).astype(np.int64)
     bend, _ = Sharpness(config).push(peak)
-    assert int(np.argmax(np.abs(bend))) - Sharpness.bend_delay(config) == 200
+    assert int(np.argmax(np.abs(bend))) - config.bend_delay == 200
