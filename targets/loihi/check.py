@@ -1,45 +1,81 @@
-"""Loihi's limits as Lava's fixed-point models have them, and how deep each population lies.
+"""Loihi's limits as Lava's fixed-point models have them, and what needs more than a hardware LIF.
 
 Sources: Lava 0.10, ``proc/lif/models.py`` (bit widths), ``proc/dense/models.py`` and ``utils/weightutils.py``
-(weights). The ranges that every target shares are checked by the integer network itself.
+(weights, delays). The ranges that every target shares are checked by the integer network itself.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from cortexcore.export.network import DECAY_ONE, Int, IntegerNetwork, Population, Synapses
+from cortexcore.export.network import DECAY_ONE, Convolution, Int, IntegerNetwork, Population, Synapses
 from cortexcore.targets.base import CheckReport, Problem
+from cortexcore.targets.loihi.config import Chip
+from cortexcore.targets.loihi.timing import MAX_DELAY, Timing, depths, timing
+
+__all__ = ["check", "depths", "message_bits", "microcode", "sign_mode"]
 
 MAX_MESSAGE_BITS = 24
-_BALANCE = "make the branches equally deep, or use the target 'onnx'"
+TRACES = ("spikes", "u", "v")
 
 
-def check(network: IntegerNetwork) -> CheckReport:
-    """Every node that Loihi refuses, with reason and remedy."""
+def check(network: IntegerNetwork, chip: Chip = "loihi2") -> CheckReport:
+    """Every node that Loihi refuses, with reason and remedy; and notes on what it takes in another way than written."""
     problems: list[Problem] = []
-    depth = depths(network)
+    times = timing(network)
     for port in network.inputs:
         if message_bits(port.low, port.high) > MAX_MESSAGE_BITS:
-            problems.append(
-                Problem(
-                    port.name, f"values in [{port.low}, {port.high}] exceed {MAX_MESSAGE_BITS} bits", "scale them down"
-                )
-            )
+            reason = f"values in [{port.low}, {port.high}] exceed {MAX_MESSAGE_BITS} bits"
+            problems.append(Problem(port.name, reason, "scale them down"))
     for p in network.populations:
-        problems += _neuron(p)
         for s in p.synapses:
             problems += _weights(s)
-            problems += _timing(network, p, s, depth)
-    return CheckReport("loihi", tuple(problems))
+            problems += _source(network, s)
+            problems += _delay(p, s, times)
+        if chip == "loihi1" and (reasons := microcode(p, times)):
+            reason = f"{_and(reasons)}, which no LIF of Loihi 1 has"
+            problems.append(Problem(p.name, reason, "take the chip 'loihi2', or train with reset 'zero'"))
+    taken = {f"{kind}/{p.name}" for kind in TRACES for p in network.populations}
+    problems += [
+        Problem(o.name, "an output has the name of a trace", "rename the output")
+        for o in network.outputs
+        if o.name in taken
+    ]
+    return CheckReport("loihi", tuple(problems), notes(network, times))
 
 
-def depths(network: IntegerNetwork) -> dict[str, int]:
-    """Population → connections between it and the inputs, along its longest path; a late one's step is its lateness."""
-    found = {port.name: 0 for port in network.inputs}
+def notes(network: IntegerNetwork, times: Timing) -> tuple[str, ...]:
+    """What a user must know of how the network runs, one sentence each."""
+    said = []
     for p in network.populations:
-        found[p.name] = max([1, *(found.get(s.source, 0) + (not s.recurrent) for s in p.synapses)])
-    return {p.name: found[p.name] for p in network.populations}
+        if reasons := microcode(p, times):
+            said.append(f"'{p.name}' is not a hardware LIF: needs Loihi 2 microcode ({_and(reasons)})")
+    synapses = [(p, s) for p in network.populations for s in p.synapses]
+    if times.every > 1:
+        said.append(f"a loop spans {times.every} connections, so the chip takes {times.every} steps for each of ours")
+    said += [
+        f"'{s.name}' waits {times.delay(p, s)} steps more than a connection's one, by Loihi's synaptic delays"
+        for p, s in synapses
+        if times.delay(p, s)
+    ]
+    if any(isinstance(s.operation, Convolution) for _, s in synapses):
+        said.append(
+            "convolutions are unrolled into Sparse connections: Lava's fixed-point Conv ignores weight_exp and clamps "
+            "its sums"
+        )
+    return tuple(said)
+
+
+def microcode(p: Population, times: Timing) -> list[str]:
+    """Why a population is no hardware LIF; empty where it is one."""
+    rules = [
+        (p.vth is not None and p.reset == "subtract", f"reset 'subtract'{', delayed' if p.reset_delay else ''}"),
+        (p.vth is not None and p.reset == "none", "reset 'none'"),
+        (not p.uniform, "du, dv or vth of each neuron's own"),
+        (bool(np.any(np.asarray(p.dv) >= DECAY_ONE)), f"dv of {DECAY_ONE}, beyond 12 bits"),
+        (times.every > 1, f"it computes at one of {times.every} steps"),
+    ]
+    return [reason for holds, reason in rules if holds]
 
 
 def message_bits(low: int, high: int) -> int:
@@ -47,28 +83,6 @@ def message_bits(low: int, high: int) -> int:
     if (low, high) == (0, 1):
         return 0
     return max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0) + 1
-
-
-def _neuron(p: Population) -> list[Problem]:
-    """What the integer network allows, but Lava's LIF does not."""
-    rules = [
-        (
-            p.uniform,
-            "du, dv or vth differ between its neurons, and Lava's LIF has one of each",
-            "give all its neurons the same, split the layer, or use the target 'onnx'",
-        ),
-        (
-            bool(np.all(np.asarray(p.dv) < DECAY_ONE)),
-            f"dv is {np.max(p.dv)}",
-            f"dv has 12 bits, use at most {DECAY_ONE - 1}",
-        ),
-        (
-            p.vth is None or p.reset == "zero",
-            f"reset '{p.reset}' is not a hardware LIF of Loihi",
-            "train with reset 'zero', or use the target 'onnx'",
-        ),
-    ]
-    return [Problem(p.name, reason, remedy) for good, reason, remedy in rules if not good]
 
 
 def sign_mode(weight: Int) -> str | None:
@@ -92,21 +106,20 @@ def _weights(s: Synapses) -> list[Problem]:
     return [Problem(s.name, reason, remedy)]
 
 
-def _timing(network: IntegerNetwork, p: Population, s: Synapses, depth: dict[str, int]) -> list[Problem]:
-    """A connection takes one step, so that what meets in a neuron must have come equally far."""
-    if s.source not in depth:
+def _source(network: IntegerNetwork, s: Synapses) -> list[Problem]:
+    if s.source in {port.name for port in network.inputs} or network.population(s.source).vth is not None:
         return []
-    own, source = depth[p.name], depth[s.source]
-    if network.population(s.source).vth is None:
-        return [
-            Problem(s.name, f"'{s.source}' is a leaky integrator, which sends no spikes", "read it as an output only")
-        ]
-    if s.recurrent and source != own:
-        reason = f"its loop from '{s.source}' spans {source - own + 1} connections, and each takes a step"
-        if source < own:
-            reason = f"'{s.source}' lies {own - source} steps before '{p.name}', one more than a step's delay bridges"
-        return [Problem(s.name, reason, "loop a population onto itself, or use the target 'onnx'")]
-    if not s.recurrent and source != own - 1:
-        reason = f"'{s.source}' lies {own - source} steps before '{p.name}', whose other sources lie 1 before it"
-        return [Problem(s.name, reason, _BALANCE)]
-    return []
+    reason = f"'{s.source}' is a leaky integrator, which sends no spikes"
+    return [Problem(s.name, reason, "read it as an output only")]
+
+
+def _delay(p: Population, s: Synapses, times: Timing) -> list[Problem]:
+    delay = times.delay(p, s)
+    if delay <= MAX_DELAY:
+        return []
+    reason = f"it bridges {delay} connections of a longer branch, and a synapse delays by at most {MAX_DELAY} steps"
+    return [Problem(s.name, reason, "add a layer to the shorter branch, or use the target 'onnx'")]
+
+
+def _and(reasons: list[str]) -> str:
+    return " and ".join(reasons)

@@ -1,10 +1,7 @@
-"""From the integer network to Lava processes: what runs at which step.
+"""From the integer network to the Lava processes it becomes, as plain data.
 
-Each Lava connection delivers one step later. A population ``depth`` connections from the inputs therefore computes
-its step t of inference b at Lava's step b·T + t + depth + 1 (counted from 1), if the inputs that feed it directly
-are sent at b·T + t + depth. Inferences follow each other without a gap: at its own t = 0 a population returns to
-rest (Lava's ``LIFReset``) and its recurrent connections drop their buffers, and what arrives in its window comes
-from its sources' windows of the same inference alone.
+Populations are Lava's LIFReset where a hardware LIF can be them, else our own MicrocodeLIF. Connections are Lava's
+Dense, or Sparse where that stores fewer numbers, with Lava's delays where branches differ in depth.
 """
 
 from __future__ import annotations
@@ -20,47 +17,49 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.errors import GraphError
-from cortexcore.export.bounds import sent_ranges
-from cortexcore.export.integer import Array, apply
 from cortexcore.export.network import (
     THRESHOLD_LIMIT,
-    THRESHOLD_SHIFT,
     Convolution,
+    Field,
+    Int,
     IntegerNetwork,
     Population,
     Synapses,
+    fan_in,
 )
-from cortexcore.targets.base import Result
 from cortexcore.targets.bounds import guards
-from cortexcore.targets.loihi.check import depths, message_bits, sign_mode
+from cortexcore.targets.loihi.check import message_bits, microcode, sign_mode
+from cortexcore.targets.loihi.timing import Timing, timing
 
 ONE_WRAP = 2**24
-"""Lava wraps u once: a drive Σ a·2^6 beyond this leaves 24 bits even then."""
-CONVOLUTION_NOTE = (
-    "convolutions are unrolled into Sparse connections: Lava's fixed-point Conv ignores weight_exp and clamps its sums"
-)
+"""Lava's LIF wraps u once: a drive Σ a·2^6 beyond this leaves 24 bits even then."""
+Arrays = dict[str, NDArray[np.int32]]
 
 
 @dataclass(frozen=True, eq=False)
 class Lowered:
-    """The part of a plan that no input changes.
+    """Everything that determines the Lava processes and their timing, as JSON values and arrays.
 
     Attributes:
-        populations: per population ``name``, ``neurons``, ``du``, ``dv``, ``vth``, ``bias_exp``, ``depth``.
-        synapses: per connection ``name``, ``kind`` ("dense" | "sparse"), ``shape``, ``weight_exp``,
-            ``sign_mode``, ``message_bits`` (0 for plain spikes), ``source``, ``branch`` ("port@depth" for an
-            input, else None), ``target``, ``recurrent``.
-        arrays: ``bias/<population>``; ``weight/<synapses>`` or, sparse, its ``/data``, ``/indices``, ``/indptr``.
+        structure: ``every``, Lava steps per step of the network; ``inputs``: ``name``, ``shape``, ``low``, ``high``;
+            ``outputs``: ``name``, ``source``; ``sources``, a process that sends an input at a depth: ``name``
+            ("input@depth", "+1" behind it where ``late``), ``input``, ``size``, ``depth``, ``message_bits``;
+            ``populations``: ``name``, ``shape``, ``neurons``, ``process``, ``du``, ``dv``, ``vth`` (None where each
+            neuron has its own), ``bias_exp``, ``reset``, ``reset_delay``, ``spiking``, ``depth``, ``biased``, and
+            ``watched`` where currents could leave what one wrap brings back; ``synapses``: ``name``, ``kind``
+            ("dense" | "sparse"), ``shape``, ``weight_exp``, ``sign_mode``, ``message_bits`` (0 for plain spikes),
+            ``fan_in`` (largest Σ|w|), ``source``, ``branch`` (the source process of an input, else None), ``target``,
+            ``recurrent``, ``delay``.
+        arrays: ``bias/<population>``; ``du/…``, ``dv/…``, ``vth/…`` of each neuron's own; ``weight/<synapses>`` or,
+            sparse, its ``/data``, ``/indices``, ``/indptr``.
     """
 
-    populations: tuple[dict[str, Any], ...]
-    synapses: tuple[dict[str, Any], ...]
+    structure: Mapping[str, Any]
     arrays: Mapping[str, NDArray[np.int32]]
 
     @cached_property
     def sha256(self) -> str:
-        digest = hashlib.sha256(json.dumps([self.populations, self.synapses], sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.structure, sort_keys=True).encode())
         for key in sorted(self.arrays):
             digest.update(key.encode() + np.ascontiguousarray(self.arrays[key], "<i4").tobytes())
         return digest.hexdigest()
@@ -68,17 +67,52 @@ class Lowered:
 
 def lower(network: IntegerNetwork) -> Lowered:
     """Lava's processes for a network that passed the check."""
-    depth = depths(network)
-    arrays: dict[str, NDArray[np.int32]] = {}
-    populations, connections = [], []
-    for p in network.populations:
-        vth = THRESHOLD_LIMIT if p.vth is None else int(p.vth)
-        arrays[f"bias/{p.name}"] = np.broadcast_to(p.bias, p.shape).reshape(-1).astype(np.int32)
-        scalars = {"du": int(p.du), "dv": int(p.dv), "vth": vth, "bias_exp": p.bias_exp, "depth": depth[p.name]}
-        populations.append({"name": p.name, "neurons": p.size, **scalars})
-        for i, s in enumerate(p.synapses):
-            connections.append(_connection(network, p, s, f"{p.name}/{i}", depth, arrays))
-    return Lowered(tuple(populations), tuple(connections), arrays)
+    times = timing(network)
+    arrays: Arrays = {}
+    populations = [_population(network, p, times, arrays) for p in network.populations]
+    sources: dict[str, dict[str, Any]] = {}
+    synapses = [
+        _connection(network, p, s, f"{p.name}/{i}", times, sources, arrays)
+        for p in network.populations
+        for i, s in enumerate(p.synapses)
+    ]
+    structure = {
+        "every": times.every,
+        "inputs": [{"name": x.name, "shape": list(x.shape), "low": x.low, "high": x.high} for x in network.inputs],
+        "outputs": [{"name": o.name, "source": o.source} for o in network.outputs],
+        "sources": list(sources.values()),
+        "populations": populations,
+        "synapses": synapses,
+    }
+    return Lowered(structure, arrays)
+
+
+def _population(network: IntegerNetwork, p: Population, times: Timing, arrays: Arrays) -> dict[str, Any]:
+    arrays[f"bias/{p.name}"] = np.broadcast_to(p.bias, p.shape).reshape(-1).astype(np.int32)
+    own = bool(microcode(p, times))
+
+    def field(name: str, value: Field) -> int | None:
+        if isinstance(value, np.ndarray):
+            arrays[f"{name}/{p.name}"] = value.reshape(-1).astype(np.int32)
+            return None
+        return int(value)
+
+    return {
+        "name": p.name,
+        "shape": list(p.shape),
+        "neurons": p.size,
+        "process": "MicrocodeLIF" if own else "LIFReset",
+        "du": field("du", p.du),
+        "dv": field("dv", p.dv),
+        "vth": field("vth", THRESHOLD_LIMIT if p.vth is None else p.vth),
+        "bias_exp": p.bias_exp,
+        "reset": p.reset,
+        "reset_delay": p.reset_delay,
+        "spiking": p.vth is not None,
+        "depth": times.depth[p.name],
+        "biased": bool(p.bias.any()),
+        "watched": not own and guards(network, p).drive > ONE_WRAP,
+    }
 
 
 def _connection(
@@ -86,34 +120,58 @@ def _connection(
     p: Population,
     s: Synapses,
     name: str,
-    depth: Mapping[str, int],
-    arrays: dict[str, NDArray[np.int32]],
+    times: Timing,
+    sources: dict[str, dict[str, Any]],
+    arrays: Arrays,
 ) -> dict[str, Any]:
     shape = network.shape_of(s.source)
-    sources = int(np.prod(shape))
-    key = f"weight/{name}"
-    if isinstance(s.operation, Convolution):
-        arrays[f"{key}/data"], arrays[f"{key}/indices"], arrays[f"{key}/indptr"] = unroll(s.operation, shape[1:])
-    else:
-        arrays[key] = s.operation.weight.astype(np.int32)
+    size = math.prod(shape)
+    bits = message_bits(*network.range_of(s.source))
     branch = None
-    if s.source not in depth:
-        branch = f"{s.source}@{depth[p.name]}{'+1' if s.recurrent else ''}"
+    if s.source not in times.depth:
+        depth = times.depth[p.name]
+        branch = f"{s.source}@{depth}{'+1' if s.recurrent else ''}"
+        sent = {"name": branch, "input": s.source, "size": size, "depth": depth, "late": s.recurrent}
+        sources[branch] = {**sent, "message_bits": bits}
     return {
         "name": name,
-        "kind": "sparse" if isinstance(s.operation, Convolution) else "dense",
-        "shape": [p.size, sources],
+        "kind": _store(s, f"weight/{name}", shape, arrays),
+        "shape": [p.size, size],
         "weight_exp": s.operation.weight_exp,
         "sign_mode": sign_mode(s.operation.weight),
-        "message_bits": message_bits(*sent_ranges(network)[s.source]),
+        "message_bits": bits,
+        "fan_in": fan_in(s.operation),
         "source": s.source,
         "branch": branch,
         "target": p.name,
         "recurrent": s.recurrent,
+        "delay": times.delay(p, s),
     }
 
 
-def unroll(op: Convolution, sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+def _store(s: Synapses, key: str, shape: tuple[int, ...], arrays: Arrays) -> str:
+    """Put the weights into ``arrays``; a dense matrix as a sparse one where that takes fewer numbers."""
+    weight = s.operation.weight
+    if isinstance(s.operation, Convolution):
+        parts = unroll(s.operation, shape[1:])
+    elif 2 * np.count_nonzero(weight) + len(weight) + 1 < weight.size:
+        parts = compress(weight)
+    else:
+        arrays[key] = weight.astype(np.int32)
+        return "dense"
+    for part, values in zip(("data", "indices", "indptr"), parts, strict=True):
+        arrays[f"{key}/{part}"] = values
+    return "sparse"
+
+
+def compress(weight: Int) -> tuple[Int, Int, Int]:
+    """A matrix [out, in] in CSR form: data, indices, indptr."""
+    rows, columns = np.nonzero(weight)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(weight)))])
+    return weight[rows, columns].astype(np.int32), columns.astype(np.int32), indptr.astype(np.int32)
+
+
+def unroll(op: Convolution, sizes: tuple[int, ...]) -> tuple[Int, Int, Int]:
     """A convolution over axes of ``sizes`` as a sparse matrix [out·positions, in·sizes] in CSR form.
 
     Returns:
@@ -139,122 +197,3 @@ def unroll(op: Convolution, sizes: tuple[int, ...]) -> tuple[NDArray[np.int32], 
     indptr = np.concatenate([[0], np.cumsum(counts)])
     data, indices = (np.broadcast_to(x, full)[kept].astype(np.int32) for x in (weight, column))
     return data, indices, indptr.astype(np.int32)
-
-
-def plan_run(
-    network: IntegerNetwork, lowered: Lowered, inputs: Mapping[str, Array], trace: bool
-) -> tuple[dict[str, Any], dict[str, NDArray[np.int32]]]:
-    """The worker's request for checked inputs [T, B, *shape]: the plan and its arrays."""
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    last = steps * batch + max(p["depth"] for p in lowered.populations)
-    depth = {p["name"]: p["depth"] for p in lowered.populations}
-    arrays = dict(lowered.arrays)
-    branches = {s["branch"]: s for s in lowered.synapses if s["branch"] is not None}
-    for branch, s in branches.items():
-        values = inputs[s["source"]]
-        if s["recurrent"]:
-            values = np.concatenate([np.zeros_like(values[:1]), values[:-1]])
-        start = depth[s["target"]] - 1
-        data = np.zeros((s["shape"][1], last), np.int32)
-        data[:, start : start + steps * batch] = (
-            values.reshape(steps, batch, -1).transpose(2, 1, 0).reshape(-1, steps * batch)
-        )
-        arrays[f"source/{branch}"] = data
-    offsets = {name: (d + 1) % steps for name, d in depth.items()}
-    plan = {
-        "steps": last,
-        "interval": steps,
-        "sources": sorted(branches),
-        "populations": [{**p, "offset": offsets[p["name"]]} for p in lowered.populations],
-        "synapses": [
-            {**s, "forget_offset": offsets[s["target"]] if s["recurrent"] and s["branch"] is None else None}
-            for s in lowered.synapses
-        ],
-        "record": _wanted(network, trace),
-    }
-    return plan, arrays
-
-
-def _wanted(network: IntegerNetwork, trace: bool) -> list[list[str]]:
-    """(kind, population) to record: outputs, what proves that the run was sound, and all of it for a trace."""
-    wanted = set()
-    for p in network.populations:
-        if trace or p.vth is None or any(o.source == p.name for o in network.outputs):
-            wanted.add(("spikes", p.name))
-        if trace or p.vth is None:
-            wanted.add(("v", p.name))
-        if trace:
-            wanted.add(("u", p.name))
-        if guards(network, p).drive > ONE_WRAP:
-            sources = {s.source for s in p.synapses} - {port.name for port in network.inputs}
-            wanted |= {("spikes", source) for source in sources}
-    return [list(pair) for pair in sorted(wanted)]
-
-
-def align(
-    network: IntegerNetwork,
-    lowered: Lowered,
-    inputs: Mapping[str, Array],
-    found: Mapping[str, NDArray[np.int32]],
-    trace: bool,
-) -> Result:
-    """What the worker recorded, back on the network's own steps.
-
-    Raises:
-        GraphError: a state left the range in which Lava's neuron and the integer network are the same.
-    """
-    steps, batch = next(iter(inputs.values())).shape[:2]
-    depth = {p["name"]: p["depth"] for p in lowered.populations}
-    shaped: dict[tuple[str, str], NDArray[np.int32]] = {}
-    for key, recorded in found.items():
-        kind, _, name = key.partition("/")
-        window = recorded[depth[name] : depth[name] + steps * batch].reshape(batch, steps, -1)
-        shaped[kind, name] = window.transpose(1, 0, 2).reshape(steps, batch, *network.population(name).shape)
-    _require_sound(network, inputs, shaped)
-    outputs = {o.name: _sent(network.population(o.source), shaped) for o in network.outputs}
-    if not trace:
-        return Result(outputs)
-    names = [p.name for p in network.populations]
-    spikes = {p.name: _sent(p, shaped) for p in network.populations if p.vth is not None}
-    return Result(outputs, spikes, {n: shaped["u", n] for n in names}, {n: shaped["v", n] for n in names})
-
-
-def _sent(p: Population, shaped: Mapping[tuple[str, str], NDArray[np.int32]]) -> Array:
-    """Spikes as uint8, or v of a leaky integrator."""
-    return shaped["v", p.name] if p.vth is None else shaped["spikes", p.name].astype(np.uint8)
-
-
-def _require_sound(
-    network: IntegerNetwork, inputs: Mapping[str, Array], shaped: Mapping[tuple[str, str], NDArray[np.int32]]
-) -> None:
-    """A leaky integrator must not have fired, and no current may have left what one wrap brings back."""
-    for p in network.populations:
-        if guards(network, p).drive > ONE_WRAP:
-            peak = _peak_drive(network, p, inputs, shaped)
-            if peak > ONE_WRAP:
-                raise GraphError(
-                    f"target 'loihi': the current into '{p.name}' reached {peak}, beyond the {ONE_WRAP} that Lava's "
-                    "24-bit wrap can bring back; lower its weight_exp"
-                )
-        if p.vth is None and shaped["spikes", p.name].any():
-            raise GraphError(
-                f"target 'loihi': the leaky integrator '{p.name}' exceeded {THRESHOLD_LIMIT << THRESHOLD_SHIFT}, "
-                "Loihi's highest threshold, and fired; lower the weight_exp of what feeds it, or give it more leak"
-            )
-
-
-def _peak_drive(
-    network: IntegerNetwork,
-    p: Population,
-    inputs: Mapping[str, Array],
-    shaped: Mapping[tuple[str, str], NDArray[np.int32]],
-) -> int:
-    """Largest |Σ a·2^6| that the recorded spikes sent into a population."""
-    total: Any = 0
-    for s in p.synapses:
-        values = inputs[s.source] if s.source in inputs else shaped["spikes", s.source]
-        if s.recurrent:
-            values = np.concatenate([np.zeros_like(values[:1]), values[:-1]])
-        shape = network.shape_of(s.source)
-        total = total + apply(s.operation, values.reshape(-1, *shape), shape).reshape(len(values[0]) * len(values), -1)
-    return int(np.abs(total).max(initial=0)) << THRESHOLD_SHIFT

@@ -1,9 +1,14 @@
-"""The worker process: started with the first request, reused, ended with this process."""
+"""The worker process that runs Lava: started with the first request, kept for the next, ended with this process.
+
+It is the script that artifacts bring, told to serve: a line of its own arguments in JSON for each request, a line of
+JSON for each answer, and arrays in files. A network that ran before is still built when it is asked again.
+"""
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import os
 import queue
 import signal
@@ -11,32 +16,40 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.errors import TargetUnavailable
-from cortexcore.targets.loihi import worker
+from cortexcore.errors import GraphError, TargetUnavailable
+from cortexcore.targets.loihi.artifact import FORMAT, HOST, write_lowered
 from cortexcore.targets.loihi.interpreter import find_interpreter
+from cortexcore.targets.loihi.plan import Lowered
 
-SCRIPT = Path(worker.__file__)
+SCRIPT = HOST / "run_lava.py"
+LAVA = "0.10"
+"""The release of Lava whose models the integer network was written from."""
 _STDERR_LINES = 5
 _CLOSING_S = 5.0
-Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+Answer = dict[str, Any]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 class LavaWorker:
-    """One worker process and the pipes to it. Not for several threads at once; see :func:`ask`."""
+    """One worker process, the pipes to it and a folder for its files. Not for several threads at once."""
 
     def __init__(self, python: str, script: Path = SCRIPT) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="cortexcore-loihi-")
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
-        self._answers: queue.Queue[Answer | None] = queue.Queue()
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""}
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._greeted = False
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment.pop("PYTHONPATH", None)
         self._process = subprocess.Popen(
-            [python, str(script)],
+            [python, str(script), "--serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
@@ -50,30 +63,55 @@ class LavaWorker:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, plan: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], timeout_s: float) -> Answer:
+    def greet(self, timeout_s: float) -> None:
+        """Wait until it is ready. Raises TargetUnavailable where it is not in time, or of another version."""
+        if self._greeted:
+            return
+        hello = self._answer(timeout_s)
+        if hello.get("format") != FORMAT or not f"{hello.get('lava')}.".startswith(f"{LAVA}."):
+            found = f"Lava {hello.get('lava')} and the format {hello.get('format')}"
+            raise self._failure(f"has {found}, it must be Lava {LAVA} and {FORMAT}")
+        self._greeted = True
+
+    def ask(self, arguments: Sequence[str], timeout_s: float) -> Answer:
         """Send a request and wait for its answer.
 
         Raises:
-            TargetUnavailable: the worker died, failed or did not answer in time; it is then ended.
+            TargetUnavailable: the worker died, failed or did not answer in time, and is ended; or there is no Loihi.
+            GraphError: this network cannot be run on these inputs.
         """
-        if self._process.stdin is None:
-            raise TargetUnavailable("Lava's worker has no standard input")
         until = time.monotonic() + timeout_s
-        with contextlib.suppress(BrokenPipeError):
-            worker.write_message(self._process.stdin, plan, arrays)
-        while True:
-            try:
-                answer = self._answers.get(timeout=0.2)
-            except queue.Empty:
-                if self.alive and time.monotonic() < until:
-                    continue
-                why = f"did not answer within {timeout_s:g} s" if self.alive else "ended without an answer"
-                raise self._failure(why) from None
-            if answer is None:
-                raise self._failure("ended without an answer")
-            if "error" in answer[0]:
-                raise self._failure(f"failed ({answer[0]['error']})")
-            return answer
+        self.greet(timeout_s)
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(list(arguments)).encode() + b"\n")
+                self._process.stdin.flush()
+        answer = self._answer(timeout_s, until)
+        if "refused" in answer:
+            raise GraphError(f"target 'loihi': {answer['refused']}")
+        if "unavailable" in answer:
+            raise TargetUnavailable(answer["unavailable"])
+        if "seconds" not in answer:
+            raise self._failure(f"failed ({answer.get('failed', answer)})")
+        return answer
+
+    def run(self, lowered: Lowered, inputs: Arrays, options: Sequence[str], timeout_s: float) -> Arrays:
+        """Run a network; returns what the script writes."""
+        place = Path(self._folder.name)
+        artifact, given, taken = place / lowered.sha256, place / "in.npz", place / "out.npz"
+        if not artifact.is_dir():
+            artifact.mkdir()
+            write_lowered(lowered, artifact, {})
+        _write(given, inputs)
+        self.ask([str(given), str(taken), "--artifact", str(artifact), *options], timeout_s)
+        try:
+            with np.load(taken, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise self._failure(f"wrote a damaged answer ({error})") from error
+        finally:
+            given.unlink()
+            taken.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Ask the worker to end, and end it and all that Lava started where it does not."""
@@ -82,46 +120,109 @@ class LavaWorker:
                 self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_CLOSING_S)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         self._process.wait()
         self._stderr.close()
+        self._folder.cleanup()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read(self) -> None:
-        """Hand answers on; None when the worker's end is closed."""
-        answer: Answer | None = None
+        """Hand lines on; None when the worker's end is closed."""
         if self._process.stdout is not None:
             with contextlib.suppress(OSError, ValueError):
-                while (answer := worker.read_message(self._process.stdout)) is not None:
-                    self._answers.put(answer)
+                for line in self._process.stdout:
+                    self._answers.put(line.decode(errors="replace"))
         self._answers.put(None)
+
+    def _answer(self, timeout_s: float, until: float | None = None) -> Answer:
+        until = time.monotonic() + timeout_s if until is None else until
+        while True:
+            try:
+                line = self._answers.get(timeout=0.2)
+            except queue.Empty:
+                if self.alive and time.monotonic() < until:
+                    continue
+                why = f"did not answer within {timeout_s:g} s" if self.alive else "ended without an answer"
+                raise self._failure(why) from None
+            if line is None:
+                raise self._failure("ended without an answer")
+            try:
+                answer = json.loads(line)
+            except ValueError:
+                raise self._failure(f"sent a damaged answer, {line[:80]!r}") from None
+            if not isinstance(answer, dict):
+                raise self._failure(f"sent a damaged answer, {line[:80]!r}")
+            return answer
 
     def _failure(self, why: str) -> TargetUnavailable:
         """End the worker and say why, with the last lines it wrote."""
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         said = f"; its last lines: {' | '.join(lines)}" if lines else ""
         return TargetUnavailable(f"Lava's worker ({self.python}) {why}{said}")
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    """numpy.savez takes names as keywords and keeps "file" for itself, so the archive is written here."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, values in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, values, allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
 _lock = threading.Lock()
 _running: list[LavaWorker] = []
 
 
-def ask(plan: Mapping[str, Any], arrays: Mapping[str, NDArray[np.int32]], timeout_s: float) -> Answer:
-    """Ask the one worker of this process, starting it where there is none (safe from several threads)."""
+def start(timeout_s: float) -> None:
+    """Start the worker of this process where there is none, and wait until it is ready."""
     with _lock:
-        if _running and not _running[0].alive:
-            _running.pop().close()
-        if not _running:
-            _running.append(LavaWorker(find_interpreter()))
+        _worker(timeout_s)
+
+
+def run(lowered: Lowered, inputs: Arrays, options: Sequence[str], timeout_s: float) -> Arrays:
+    """Run a network on the one worker of this process (safe from several threads).
+
+    Args:
+        lowered: the network's Lava processes.
+        inputs: input name → integers [T, B, *shape].
+        options: of the script: ``--trace``, ``--hardware``.
+        timeout_s: longest wait for the answer, start-up included.
+
+    Returns:
+        output → [T, B, *shape]; with ``--trace`` also ``spikes/…``, ``u/…`` and ``v/…`` of every population.
+
+    Raises:
+        TargetUnavailable: Lava is not here, or the worker died, failed or was late; the next run starts another.
+        GraphError: a value left the range in which Lava's processes are the network, or the run is too large.
+    """
+    with _lock:
+        worker = _worker(timeout_s)
         try:
-            return _running[0].ask(plan, arrays, timeout_s)
-        except BaseException:
-            _running.pop().close()  # an interrupted one would answer the next request with this one's result
+            return worker.run(lowered, inputs, options, timeout_s)
+        except GraphError:
             raise
+        except BaseException:
+            _running.remove(worker)  # an interrupted one would answer the next request with this one's result
+            worker.close()
+            raise
+
+
+def _worker(timeout_s: float) -> LavaWorker:
+    if _running and not _running[0].alive:
+        _running.pop().close()
+    if not _running:
+        _running.append(LavaWorker(find_interpreter()))
+        try:
+            _running[0].greet(timeout_s)
+        except BaseException:
+            _running.pop().close()
+            raise
+    return _running[0]
 
 
 @atexit.register

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from cortexcore.errors import BundleError, GraphError, TargetUnavailable
+from cortexcore.errors import GraphError, TargetUnavailable
 from cortexcore.export.integer import check_inputs
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result, Stepper
+from cortexcore.targets.loihi import artifact as artifacts
 from cortexcore.targets.loihi import session
+from cortexcore.targets.loihi.artifact import LoihiArtifact
 from cortexcore.targets.loihi.check import check
 from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.interpreter import find_interpreter
 from cortexcore.targets.loihi.mapping import mapping_problems
-from cortexcore.targets.loihi.plan import CONVOLUTION_NOTE, Lowered, align, lower, plan_run
+from cortexcore.targets.loihi.plan import lower
 from cortexcore.targets.loihi.profile import loihi_profile
 from cortexcore.targets.profile import Profile
-from cortexcore.targets.saved import load_network, network_sha256, save_network
-
-
-@dataclass(frozen=True, eq=False)
-class LoihiArtifact:
-    """The network and the Lava processes it becomes."""
-
-    network: IntegerNetwork
-    config: LoihiConfig
-    lowered: Lowered
-
-    @property
-    def sha256(self) -> str:
-        return self.lowered.sha256
 
 
 class LoihiTarget:
-    """Lava's fixed-point models of Loihi's LIF and synapses, in Lava's own Python."""
+    """Lava's fixed-point models of Loihi's LIF and synapses, in Lava's own Python, or Loihi 2 itself."""
 
     name = "loihi"
     takes: tuple[Form, ...] = ("integer",)
@@ -55,47 +38,26 @@ class LoihiTarget:
         return check(network)
 
     def lower(self, network: IntegerNetwork, config: LoihiConfig) -> LoihiArtifact:
-        problems = (*self.check(network).problems, *mapping_problems(network, config.chip))
-        CheckReport(self.name, problems).require()
+        report = check(network, config.chip)
+        CheckReport(self.name, (*report.problems, *mapping_problems(network, config.chip))).require()
         return LoihiArtifact(network, config, lower(network))
 
     def save(self, artifact: LoihiArtifact, folder: Path) -> None:
-        save_network(artifact.network, folder)
-        manifest = {
-            "format": "cortexcore-loihi-1",
-            "sha256": artifact.sha256,
-            "network_sha256": network_sha256(artifact.network),
-            "timeout_s": artifact.config.timeout_s,
-            "note": CONVOLUTION_NOTE,
-            "populations": artifact.lowered.populations,
-            "synapses": artifact.lowered.synapses,
-        }
-        (folder / "loihi.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        with (folder / "loihi.npz").open("wb") as file:
-            np.savez_compressed(file, **artifact.lowered.arrays)
+        artifacts.save(artifact, folder)
 
     def load(self, folder: Path) -> LoihiArtifact:
-        network = load_network(folder)
-        try:
-            manifest = json.loads((folder / "loihi.json").read_text(encoding="utf-8"))
-            with np.load(folder / "loihi.npz", allow_pickle=False) as file:
-                arrays = {key: file[key] for key in file.files}
-            lowered = Lowered(tuple(manifest["populations"]), tuple(manifest["synapses"]), arrays)
-            config = LoihiConfig(manifest["timeout_s"])
-            digests = manifest["sha256"], manifest["network_sha256"]
-        except FileNotFoundError as error:
-            raise BundleError(f"{error.filename} is missing: the Loihi artifact in {folder} is incomplete") from error
-        except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-            raise BundleError(f"the Loihi artifact in {folder} cannot be read ({error}); lower it again") from error
-        if digests != (lowered.sha256, network_sha256(network)):
-            raise BundleError(f"the Loihi artifact in {folder} was changed after it was written; lower it again")
-        return LoihiArtifact(network, config, lowered)
+        return artifacts.load(folder)
 
     def run(self, artifact: LoihiArtifact, inputs: Arrays, trace: bool = False) -> Result:
         checked = check_inputs(artifact.network, inputs)
-        plan, arrays = plan_run(artifact.network, artifact.lowered, checked, trace)
-        _, found = session.ask(plan, arrays, artifact.config.timeout_s)
-        return align(artifact.network, artifact.lowered, checked, found, trace)
+        options = [f"--{name}" for name, on in (("trace", trace), ("hardware", artifact.config.hardware)) if on]
+        found = session.run(artifact.lowered, checked, options, artifact.config.timeout_s)
+        outputs = {o.name: found[o.name] for o in artifact.network.outputs}
+        if not trace:
+            return Result(outputs)
+        names = [p.name for p in artifact.network.populations]
+        spikes = {p.name: found[f"spikes/{p.name}"] for p in artifact.network.populations if p.vth is not None}
+        return Result(outputs, spikes, *({name: found[f"{kind}/{name}"] for name in names} for kind in ("u", "v")))
 
     def stepper(self, artifact: LoihiArtifact) -> Stepper:
         raise GraphError("target 'loihi' is simulated over whole sequences; stream with 'onnx' or 'integer'")

@@ -300,6 +300,87 @@ def relayed(z: Zoo) -> IntegerNetwork:
     return network([GRADED], p, ("y", "b"), ("z", "c"))
 
 
+def pooled(z: Zoo) -> IntegerNetwork:
+    """Sum pooling as quantization leaves it: a convolution per channel whose weights are all the same."""
+    pool = Conv2d(np.full((4, 1, 2, 2), 254, np.int32), -1, stride=(2, 2), groups=4)
+    p = [
+        z.population("c", (4, 8, 6), ("image", Conv2d(z.weights(4, 2, 2, 2), -2)), bias=90),
+        z.population("pool", (4, 4, 3), ("c", pool), vth=200),
+        z.population("d", (5,), ("pool", Dense(z.weights(5, 48)))),
+    ]
+    return network([IMAGE], p, ("y", "d"))
+
+
+def recurrent_cuba_bias(z: Zoo) -> IntegerNetwork:
+    """A loop of neurons with synaptic current and reset to zero, driven by a bias too: published NIR bridges differ."""
+    loop = Synapses("loop", "b", Dense(z.weights(14, 14), -1), recurrent=True)
+    b = z.population("b", (14,), ("x", Dense(z.weights(14, 12), -4)), bias=1500, bias_exp=4, du=900, dv=300)
+    p = [
+        replace(b, synapses=(*b.synapses, loop)),
+        z.population("y", (3,), ("b", Dense(z.weights(3, 14))), du=1800, dv=200, bias=900, bias_exp=3, vth=200),
+    ]
+    return network([GRADED], p, ("y", "y"))
+
+
+def branches(z: Zoo) -> IntegerNetwork:
+    """Branches 1, 2 and 4 populations deep that meet, one of them a convolution's, one read a step late."""
+    late = Synapses("late", "a", Dense(z.weights(6, 20)), recurrent=True)
+    short = Synapses("short", "c", Conv1d(z.weights(6, 4, 14)))
+    a, b = (
+        z.population("a", (20,), ("x", Dense(z.weights(20, 12)))),
+        z.population("b", (9,), ("a", Dense(z.weights(9, 20)))),
+    )
+    d, e = (
+        z.population("d", (9,), ("b", Dense(z.weights(9, 9), 1))),
+        z.population("e", (6, 1), ("d", Dense(z.weights(6, 9)))),
+    )
+    p = [
+        z.population("c", (4, 14), ("window", Conv1d(z.weights(4, 2, 4), -2, stride=2))),
+        *(a, b, d),
+        replace(e, synapses=(*e.synapses, short, late), bias=np.int32(400) * np.ones((6, 1), np.int32), bias_exp=3),
+        z.population("r", (3,), ("e", Dense(z.weights(3, 6))), ("a", Dense(z.weights(3, 20), -2)), vth=None, dv=100),
+    ]
+    return network([GRADED, WINDOW], p, ("y", "r"))
+
+
+def recurrent_ring(z: Zoo) -> IntegerNetwork:
+    """A loop over three populations, one with a loop of its own, and a reader of all of them."""
+    back = Synapses("back", "c", Dense(z.weights(12, 8), 1), recurrent=True)
+    own = Synapses("own", "b", Dense(z.weights(10, 10)), recurrent=True)
+    a = z.population("a", (12,), ("x", Dense(z.weights(12, 12))), bias=2000, bias_exp=3)
+    b = z.population("b", (10,), ("a", Dense(z.weights(10, 12))), du=1200, reset="subtract", reset_delay=True)
+    p = [
+        replace(a, synapses=(*a.synapses, back)),
+        replace(b, synapses=(*b.synapses, own)),
+        z.population("c", (8,), ("b", Dense(z.weights(8, 10)))),
+        z.population("d", (4,), *((name, Dense(z.weights(4, n))) for name, n in (("a", 12), ("b", 10), ("c", 8)))),
+    ]
+    return network([GRADED], p, ("y", "d"))
+
+
+def few_weights(z: Zoo) -> IntegerNetwork:
+    """Dense layers that are mostly zeros, one row and one whole layer of nothing else among them."""
+    first, second = z.weights(20, 12), z.weights(9, 20)
+    first[z.rng.random(first.shape) < 0.8] = 0
+    second[1:] *= z.rng.random(second[1:].shape) < 0.3
+    second[0] = 0
+    p = [
+        z.population("a", (20,), ("x", Dense(first)), bias=90),
+        z.population("b", (9,), ("a", Dense(second)), ("x", Dense(np.zeros((9, 12), np.int32)))),
+    ]
+    return network([GRADED], p, ("y", "b"))
+
+
+def deep_snn(z: Zoo) -> IntegerNetwork:
+    """The seed's sizes: 2500 binary inputs, 256 and 128 hidden neurons, 2 classes."""
+    p = [
+        z.population("l1", (256,), ("x", Dense(z.weights(256, 2500), -3)), vth=600, dv=410),
+        z.population("l2", (128,), ("l1", Dense(z.weights(128, 256), -3)), vth=120, dv=410),
+        z.population("l3", (2,), ("l2", Dense(z.weights(2, 128), -3)), vth=60, dv=410),
+    ]
+    return network([InputPort("x", (2500,), 0, 1)], p, ("y", "l3"))
+
+
 ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
     f.__name__: f
     for f in (
@@ -327,6 +408,12 @@ ZOO: dict[str, Callable[[Zoo], IntegerNetwork]] = {
         per_neuron,
         no_reset,
         relayed,
+        pooled,
+        recurrent_cuba_bias,
+        branches,
+        recurrent_ring,
+        few_weights,
+        deep_snn,
     )
 }
 

@@ -14,11 +14,7 @@ from cortexcore.targets.registry import get_target
 from cortexcore.targets.saved import network_sha256
 
 CANNOT = {
-    ("loihi", "recurrent_pair"): "spans 2 connections",
-    ("loihi", "subtract"): "reset 'subtract' is not a hardware LIF",
     ("loihi", "wraps_often"): "exceed 24 bits",
-    ("loihi", "per_neuron"): "du, dv or vth differ between its neurons",
-    ("loihi", "no_reset"): "reset 'none' is not a hardware LIF",
 }
 """What a target must refuse, and words of its reason; all else it must run."""
 

@@ -1,28 +1,20 @@
-"""The Loihi target: what it refuses, how it finds Lava, and what happens when the worker does not answer."""
+"""The Loihi target: what it refuses, what it notes, and the Lava processes that it lowers to."""
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cortexcore.errors import GraphError, TargetUnavailable
+from cortexcore.errors import GraphError
 from cortexcore.export import integer
 from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
-from cortexcore.targets.loihi import interpreter, session
-from cortexcore.targets.loihi.check import check, depths, message_bits, sign_mode
+from cortexcore.targets.loihi.check import check, depths, message_bits, microcode, sign_mode
 from cortexcore.targets.loihi.config import LoihiConfig
-from cortexcore.targets.loihi.plan import lower, plan_run, unroll
-from cortexcore.targets.loihi.session import LavaWorker
-from cortexcore.targets.loihi.worker import read_message, write_message
-from cortexcore.targets.registry import get_target
+from cortexcore.targets.loihi.plan import compress, lower, unroll
+from cortexcore.targets.loihi.timing import timing
 
 ZERO = np.zeros((), np.int32)
 
@@ -37,23 +29,14 @@ def synapses(
     return Synapses(name, source, Dense(np.full((rows, columns), weight, np.int32), exponent), **k)
 
 
-def network(*populations: Population, high: int = 127) -> IntegerNetwork:
-    port = InputPort("x", (3,), -high, high)
+def network(*populations: Population, high: int = 127, width: int = 3) -> IntegerNetwork:
+    port = InputPort("x", (width,), -high, high)
     return IntegerNetwork((port,), populations, (OutputPort("y", populations[-1].name),), 1e-3)
 
 
 def chain(**changes: object) -> IntegerNetwork:
     a = population("a", 2, synapses("w", "x", 2, 3), **changes)
     return network(a, population("b", 2, synapses("v", "a", 2, 2)))
-
-
-@pytest.fixture
-def lava():
-    reason = get_target("loihi").unavailable()
-    if reason is not None:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 def reasons(net: IntegerNetwork) -> list[tuple[str, str]]:
@@ -63,35 +46,100 @@ def reasons(net: IntegerNetwork) -> list[tuple[str, str]]:
 
 
 def test_all_problems_at_once():
-    net = chain(reset="subtract", dv=4096)
-    assert reasons(net) == [
-        ("a", "dv is 4096"),
-        ("a", "reset 'subtract' is not a hardware LIF of Loihi"),
-    ]
-    with pytest.raises(GraphError, match=r"'a': dv is 4096.*'a': reset 'subtract'"):
+    odd = replace(synapses("w", "x", 2, 3), operation=Dense(np.array([[3, -2, 0]] * 2, np.int32)))
+    net = network(population("a", 2, odd), population("b", 2, synapses("v", "a", 2, 2)), high=2**24)
+    assert [node for node, _ in reasons(net)] == ["x", "w"]
+    with pytest.raises(
+        GraphError, match=r"'x': values in .* exceed 24 bits.*'w': weights in \[-2, 3\] leave the 8-bit"
+    ):
         compile(net, "loihi")
 
 
-def test_branches_of_unequal_depth_are_refused():
+def test_branches_of_unequal_depth_wait():
     a, b = population("a", 2, synapses("w", "x", 2, 3)), population("b", 2, synapses("v", "a", 2, 2))
-    c = population("c", 2, synapses("long", "b", 2, 2), synapses("short", "a", 2, 2))
-    assert depths(network(a, b, c)) == {"a": 1, "b": 2, "c": 3}
-    assert reasons(network(a, b, c)) == [("short", "'a' lies 2 steps before 'c', whose other sources lie 1 before it")]
+    late = synapses("late", "a", 2, 2, recurrent=True)
+    c = population("c", 2, synapses("long", "b", 2, 2), synapses("short", "a", 2, 2), late)
+    net = network(a, b, c)
+    assert depths(net) == {"a": 1, "b": 2, "c": 3}
+    assert {s["name"]: s["delay"] for s in lower(net).structure["synapses"]} == {
+        "a/0": 0,
+        "b/0": 0,
+        "c/0": 0,
+        "c/1": 1,
+        "c/2": 2,
+    }
+    assert check(net).ok
+    assert check(net).notes == tuple(
+        f"'{name}' waits {steps} steps more than a connection's one, by Loihi's synaptic delays"
+        for name, steps in (("short", 1), ("late", 2))
+    )
+
+
+def test_a_wait_beyond_six_bits_is_refused():
+    chain_of = [population("p0", 1, synapses("w0", "x", 1, 3))]
+    for i in range(1, 66):
+        chain_of.append(population(f"p{i}", 1, synapses(f"w{i}", f"p{i - 1}", 1, 1)))
+    last = replace(chain_of[-1], synapses=(*chain_of[-1].synapses, synapses("short", "p0", 1, 1)))
+    found = reasons(network(*chain_of[:-1], last))
+    assert found == [
+        ("short", "it bridges 64 connections of a longer branch, and a synapse delays by at most 63 steps")
+    ]
+    short = replace(chain_of[-2], synapses=(*chain_of[-2].synapses, synapses("short", "p0", 1, 1)))
+    assert check(network(*chain_of[:-2], short)).ok
 
 
 def test_an_input_may_reach_any_depth():
     b = population("b", 2, synapses("v", "a", 2, 2), synapses("late", "x", 2, 3))
-    assert check(network(population("a", 2, synapses("w", "x", 2, 3)), b)).ok
-
-
-def test_loops_over_several_populations_are_refused():
-    a = population("a", 2, synapses("w", "x", 2, 3), synapses("back", "b", 2, 2, recurrent=True))
-    b = population("b", 2, synapses("v", "a", 2, 2))
-    assert reasons(network(a, b)) == [("back", "its loop from 'b' spans 2 connections, and each takes a step")]
-    late = population("b", 2, synapses("v", "a", 2, 2), synapses("old", "a", 2, 2, recurrent=True))
-    assert reasons(network(population("a", 2, synapses("w", "x", 2, 3)), late)) == [
-        ("old", "'a' lies 1 steps before 'b', one more than a step's delay bridges")
+    net = network(population("a", 2, synapses("w", "x", 2, 3)), b)
+    assert check(net).ok and not check(net).notes
+    sources = lower(net).structure["sources"]
+    assert [(s["name"], s["input"], s["depth"], s["late"]) for s in sources] == [
+        ("x@1", "x", 1, False),
+        ("x@2", "x", 2, False),
     ]
+
+
+def test_a_loop_over_several_populations_slows_the_chip_down():
+    a = population("a", 2, synapses("w", "x", 2, 3), synapses("back", "b", 2, 2, recurrent=True))
+    own = synapses("own", "b", 2, 2, recurrent=True)
+    net = network(a, population("b", 2, synapses("v", "a", 2, 2), own))
+    report = check(net)
+    assert report.ok and timing(net).every == 2
+    assert report.notes[:3] == (
+        "'a' is not a hardware LIF: needs Loihi 2 microcode (it computes at one of 2 steps)",
+        "'b' is not a hardware LIF: needs Loihi 2 microcode (it computes at one of 2 steps)",
+        "a loop spans 2 connections, so the chip takes 2 steps for each of ours",
+    )
+    structure = lower(net).structure
+    assert {p["process"] for p in structure["populations"]} == {"MicrocodeLIF"}
+    assert [s["delay"] for s in structure["synapses"]] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"vth": None, "reset": "subtract"}, None),
+        ({"reset": "subtract"}, "reset 'subtract'"),
+        ({"reset": "subtract", "reset_delay": True}, "reset 'subtract', delayed"),
+        ({"reset": "none"}, "reset 'none'"),
+        ({"dv": 4096}, "dv of 4096, beyond 12 bits"),
+        ({"vth": np.array([5, 6], np.int32)}, "du, dv or vth of each neuron's own"),
+    ],
+)
+def test_what_is_no_hardware_lif_is_marked(changes, reason):
+    """In the check, in the artifact, and as a refusal where the chip has no microcode."""
+    net = network(population("a", 2, synapses("w", "x", 2, 3), **changes))
+    said = f"'a' is not a hardware LIF: needs Loihi 2 microcode ({reason})"
+    assert check(net).ok and check(net).notes == (() if reason is None else (said,))
+    assert microcode(net.populations[0], timing(net)) == ([] if reason is None else [reason])
+    process = lower(net).structure["populations"][0]["process"]
+    assert process == ("LIFReset" if reason is None else "MicrocodeLIF")
+    old = [(p.node, p.reason) for p in check(net, "loihi1").problems]
+    assert old == ([] if reason is None else [("a", f"{reason}, which no LIF of Loihi 1 has")])
+    if reason is not None:
+        with pytest.raises(GraphError, match="take the chip 'loihi2'"):
+            compile(net, "loihi", LoihiConfig(chip="loihi1"))
 
 
 def test_a_leaky_integrator_sends_no_spikes():
@@ -161,133 +209,46 @@ def test_an_unrolled_convolution_of_two_axes_is_the_convolution(stride, padding,
     assert 0 not in data
 
 
-def test_what_only_other_targets_have_is_refused_with_a_remedy():
-    """All of it at once: per-neuron fields, no reset, and a dv beyond 12 bits."""
-    plain = population("a", 2, synapses("w", "x", 2, 3))
-    odd = replace(plain, vth=np.array([5, 6], np.int32), dv=np.array([4096, 0], np.int32), reset="none")
-    problems = get_target("loihi").check(network(odd)).problems
-    assert [p.node for p in problems] == ["a", "a", "a"]
-    assert [p.reason for p in problems] == [
-        "du, dv or vth differ between its neurons, and Lava's LIF has one of each",
-        "dv is 4096",
-        "reset 'none' is not a hardware LIF of Loihi",
-    ]
-    assert all("'onnx'" in p.remedy for p in (problems[0], problems[2]))
+def test_a_dense_layer_is_sparse_where_that_is_smaller():
+    """CSR stores two numbers per weight and one per row, and one more."""
+    full, few = np.full((4, 6), 2, np.int32), np.zeros((4, 6), np.int32)
+    few[1, [0, 5]], few[3, 2] = (2, -4), 6
+    data, indices, indptr = compress(few)
+    assert data.tolist() == [2, -4, 6] and indices.tolist() == [0, 5, 2] and indptr.tolist() == [0, 0, 2, 2, 3]
+    half = few.copy()
+    half[0] = 2  # 9 weights: 2·9 + 5 = 23 numbers of 24
+    dense = half.copy()
+    dense[2, 0] = 2
+    kinds = []
+    for weight in (full, few, half, dense):
+        lowered = lower(network(population("a", 4, Synapses("w", "x", Dense(weight))), width=6))
+        kinds.append(lowered.structure["synapses"][0]["kind"])
+    assert kinds == ["dense", "sparse", "sparse", "dense"]
 
 
-def test_inputs_are_sent_when_their_population_is_due():
-    late = population("b", 2, synapses("v", "a", 2, 2), synapses("late", "x", 2, 3))
-    net = network(population("a", 2, synapses("w", "x", 2, 3)), late)
-    x = np.arange(2 * 3 * 3).reshape(2, 3, 3)
-    plan, arrays = plan_run(net, lower(net), {"x": x}, trace=False)
-    assert plan["steps"] == 2 * 3 + 2 and plan["interval"] == 2
-    first, second = arrays["source/x@1"], arrays["source/x@2"]
-    assert first[0].tolist() == [0, 9, 3, 12, 6, 15, 0, 0]
-    assert np.array_equal(second[:, 1:], first[:, :-1]) and not second[:, 0].any()
-    assert [p["offset"] for p in plan["populations"]] == [0, 1]
+def test_an_output_may_not_have_the_name_of_a_trace():
+    net = network(population("a", 2, synapses("w", "x", 2, 3)))
+    named = replace(net, outputs=(OutputPort("u/a", "a"),))
+    assert reasons(named) == [("u/a", "an output has the name of a trace")]
 
 
-def test_the_named_interpreter_must_have_lava(monkeypatch):
-    monkeypatch.setenv(interpreter.VARIABLE, "/nowhere/python")
-    reason = get_target("loihi").unavailable()
-    assert reason is not None and reason.startswith("CORTEXCORE_LAVA_PYTHON is '/nowhere/python', which is no Python")
-    with pytest.raises(TargetUnavailable) as caught:
-        interpreter.find_interpreter()
-    assert caught.value.exit_code == 3
-
-
-def test_without_lava_the_way_to_get_it_is_told(monkeypatch):
-    monkeypatch.delenv(interpreter.VARIABLE, raising=False)
-    monkeypatch.setattr(interpreter, "imports_lava", lambda python: False)
-    assert "make it with 'make setup'" in str(get_target("loihi").unavailable())
-
-
-def test_the_environment_of_the_set_up_is_found_from_below(monkeypatch, tmp_path):
-    python = tmp_path / ".venv-lava" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.touch()
-    below = tmp_path / "a" / "b"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
-    monkeypatch.delenv(interpreter.VARIABLE, raising=False)
-    monkeypatch.setattr(interpreter, "imports_lava", lambda candidate: candidate == str(python))
-    assert interpreter.find_interpreter() == str(python)
-
-
-def fake_worker(tmp_path: Path, body: str) -> LavaWorker:
-    script = tmp_path / "worker.py"
-    script.write_text(f"import sys, time\n{body}\n")
-    return LavaWorker(sys.executable, script)
-
-
-def test_a_worker_that_dies_says_its_last_words(tmp_path):
-    worker = fake_worker(tmp_path, "sys.stderr.write('one\\ntwo: out of memory\\n'); sys.exit(7)")
-    with pytest.raises(TargetUnavailable, match=r"ended without an answer; its last lines: one \| two: out of memory"):
-        worker.ask({"steps": 1}, {}, 30)
-    worker.close()
-    assert not worker.alive
-
-
-def test_a_worker_that_hangs_is_ended(tmp_path):
-    worker = fake_worker(tmp_path, "import subprocess; subprocess.Popen(['sleep', '60']); time.sleep(60)")
-    started = time.monotonic()
-    with pytest.raises(TargetUnavailable, match=r"did not answer within 0\.5 s"):
-        worker.ask({"steps": 1}, {}, 0.5)
-    worker.close()
-    assert not worker.alive and time.monotonic() - started < 30
-
-
-def test_a_worker_that_fails_is_replaced(tmp_path, monkeypatch, lava):
-    session.close()
-    with pytest.raises(TargetUnavailable, match=r"failed \(KeyError"):
-        session.ask({}, {}, 60)
-    compiled = compile(chain(), "loihi")
-    x = np.ones((3, 1, 3), np.int64)
-    assert np.array_equal(compiled.run(x).outputs["y"], integer.run(chain(), {"x": x}).outputs["y"])
-
-
-def test_the_worker_is_kept_between_runs(lava):
-    compiled = compile(chain(), "loihi")
-    x = np.ones((2, 1, 3), np.int64)
-    compiled.run(x)
-    before = session._running[0]
-    compiled.run(x)
-    assert session._running == [before] and before.alive
-    session.close()
-    assert not before.alive and not session._running
-
-
-def test_messages_survive_the_pipe():
-    pipe = io.BytesIO()
-    write_message(pipe, {"steps": 1, "plan": {"ü": [1]}}, {"a/b": np.arange(6, dtype=np.int32).reshape(2, 3)})
-    pipe.seek(0)
-    header, arrays = read_message(pipe)
-    assert header == {"steps": 1, "plan": {"ü": [1]}} and arrays["a/b"].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert read_message(pipe) is None
-
-
-def test_a_leaky_integrator_at_loihis_ceiling_is_an_error(lava):
-    """Its v reaches 2^23 − 64, where Loihi's neuron with the highest threshold fires: never a wrong number."""
-    readout = population("r", 1, synapses("w", "x", 1, 3, weight=254, exponent=1), vth=None, dv=0)
-    compiled = compile(network(readout), "loihi")
-    x = np.full((2, 1, 3), 40)
-    assert compiled.run(x).outputs["y"].max() == 2 * 3 * 40 * 254 * 2 * 64 < 8388544
-    with pytest.raises(GraphError, match="leaky integrator 'r' exceeded 8388544"):
-        compiled.run(np.full((4, 1, 3), 60))
-
-
-def test_a_current_beyond_one_wrap_is_an_error(lava):
-    compiled = compile(network(population("a", 1, synapses("w", "x", 1, 3, weight=254, exponent=3))), "loihi")
-    golden = integer.run(compiled.network, {"x": np.full((2, 1, 3), 40)})
-    assert np.array_equal(compiled.run(np.full((2, 1, 3), 40), trace=True).u["a"], golden.u["a"])
-    with pytest.raises(GraphError, match=r"the current into 'a' reached .* beyond the 16777216"):
-        compiled.run(np.full((2, 1, 3), 127))
+def test_the_digest_sees_structure_and_arrays():
+    net = chain()
+    same, other = lower(chain()), lower(chain(dv=301))
+    biased = lower(chain(bias=np.ones((2,), np.int32)))
+    assert lower(net).sha256 == same.sha256
+    assert len({x.sha256 for x in (same, other, biased)}) == 3
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
 def test_the_waiting_time_is_checked(seconds):
     with pytest.raises(GraphError, match="positive number of seconds"):
         LoihiConfig(seconds)
+
+
+def test_there_are_two_chips():
+    with pytest.raises(GraphError, match="chip is 'loihi3', it must be one of loihi1, loihi2"):
+        LoihiConfig(chip="loihi3")
 
 
 def test_it_runs_whole_sequences_only():

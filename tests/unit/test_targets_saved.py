@@ -12,6 +12,7 @@ import pytest
 from cortexcore.errors import BundleError, CortexCoreError
 from cortexcore.export import integer
 from cortexcore.export.network import Conv1d, Conv2d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.targets.loihi.artifact import SCRIPTS
 from cortexcore.targets.registry import get_target
 from cortexcore.targets.saved import network_sha256
 
@@ -34,8 +35,11 @@ def small(seed: int = 0) -> IntegerNetwork:
 
 
 INPUTS = {"x": np.random.default_rng(1).integers(-127, 128, (4, 2, 2, 8))}
-FILES = {"integer": {"network.nir"}, "onnx": {"network.nir", "sequence.onnx", "step.onnx", "traced.onnx", "config.json"}}
-FILES["loihi"] = {"network.nir", "loihi.json", "loihi.npz"}
+FILES = {
+    "integer": {"network.nir"},
+    "onnx": {"network.nir", "sequence.onnx", "step.onnx", "traced.onnx", "config.json"},
+}
+FILES["loihi"] = {"network.nir", "loihi.json", "loihi.npz", *SCRIPTS}
 
 
 def saved(name, folder):
