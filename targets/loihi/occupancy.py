@@ -46,8 +46,9 @@ def _row(limits: ChipLimits, cores: list[Core]) -> Row:
 
 
 def _stored(core: Core) -> str:
-    """How each connection is stored: "sparse, 8 + 6 bits" are 8 of the weight and 6 of the index."""
-    return "; ".join(f"{s.format}, {s.weight_bits} + {s.index_bits} bits" for s in core.synapses) or "–"
+    """How each connection is stored: "sparse, 8 + 6 + 0 bits" are 8 of the weight, 6 of the index, none of a delay."""
+    bits = (f"{s.format}, {s.weight_bits} + {s.index_bits} + {s.delay_bits} bits" for s in core.synapses)
+    return "; ".join(bits) or "–"
 
 
 def _total(mapping: CoreMapping) -> Row:

@@ -10,18 +10,18 @@ from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.loihi import PRICED, ROWS, energy_figure, layer_energy_j, loihi_energy, sum_figure, total
 from cortexcore.targets.energy.loihi_latency import latency_figures, layer_time_figures, loihi_times
 from cortexcore.targets.energy.operations import count, operation_figures
-from cortexcore.targets.loihi.check import depths
 from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.mapping import ChipLimits, CoreMapping, count_activity, map_network
 from cortexcore.targets.loihi.mapping.memory import WORD_BITS
 from cortexcore.targets.loihi.occupancy import occupancy
+from cortexcore.targets.loihi.timing import timing
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import state_memory
 
 _ASSUMED = (
     "A core holds neurons of one population alone; cores fill the tiles of the mesh in the network's order, and the "
     "host injects at the first tile.",
-    "Neurons that only delay spikes to a later layer are not counted, nor is reading the outputs.",
+    "Neurons are priced alike, whether the chip's own LIF or microcode runs them; reading the outputs is not priced.",
 )
 
 
@@ -42,9 +42,10 @@ def loihi_profile(network: IntegerNetwork, config: LoihiConfig, inputs: Arrays) 
     trace = integer.run(network, checked)
     layers, counts = count(network, checked, trace), count_activity(mapping, network, checked, trace)
     steps, batch = layers[0].macs.shape
-    times = loihi_times(chip, mapping, counts, depths(network))
+    when = timing(network)
+    times = loihi_times(chip, mapping, counts, when.depth, when.every)
     latency = latency_figures(chip, mapping, times, steps)
-    joules, seconds = layer_energy_j(mapping, counts), layer_time_figures(mapping, times)
+    joules, seconds = layer_energy_j(mapping, counts, when.every), layer_time_figures(mapping, times)
     verdict, ann = break_even(layers), beside(network, layers, inputs)
     conditions = f"mean over {batch} inferences of {steps} steps"
     return Profile(

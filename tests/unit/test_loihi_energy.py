@@ -192,6 +192,19 @@ def test_the_barrier_grows_with_the_tiles_in_use():
     assert latency["per inference p50"].value == close((33 * (3.5 + 8.4 + barrier) + 5.3 + barrier) * 1e-9)
 
 
+def test_a_loop_over_two_populations_takes_two_steps_of_the_chip_for_each():
+    """a and b send each other spikes, and nothing arrives: their 2 neurons are inactive in each of 2 steps and twice in
+    each on the chip, 8 updates. a computes in the chip's 2nd and 4th step, b in the 3rd and 5th: five steps."""
+    there, back = Dense(np.array([[2]], np.int32)), Dense(np.array([[2]], np.int32))
+    feeds = (Synapses("w", "x", there), Synapses("l", "b", back, recurrent=True))
+    a = Population("a", (1,), feeds, 4095, 0, 15, ZERO)
+    b = Population("b", (1,), (Synapses("v", "a", there),), 4095, 0, 15, ZERO)
+    network = IntegerNetwork((InputPort("x", (1,), 0, 1),), (a, b), (OutputPort("y", "b"),), 1e-3)
+    profile = loihi_profile(network, LoihiConfig(), {"x": np.zeros((2, 1, 1), int)})
+    assert profile.energy["neuron updates"].value == close(2 * 2 * 2 * 52 * PICO)
+    assert profile.latency["per inference p50"].value == close(5 * (2.65e-9 + 200e-9))
+
+
 @pytest.mark.parametrize("built", [two_layers, mixed], ids=["two_layers", "mixed"])
 @pytest.mark.parametrize("chip", CHIPS)
 def test_everything_adds_up(built, chip):

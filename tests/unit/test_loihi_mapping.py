@@ -62,7 +62,7 @@ def test_a_kernel_takes_the_words_that_lavas_compiler_prints():
     net = network(population("c", (24, 99, 32), ("x", Conv2d(kernel, 0, (2, 2)))), inputs=(3, 200, 66))
     link = links(net)[0]
     kept = store(
-        "c", link.fan(0, 24 * 99 * 32), 3072, link.bits, link.kernel_weights(0, 24 * 99 * 32), chip_limits("loihi2")
+        "c", link.fan(0, 24 * 99 * 32), 3072, link.bits, 0, link.kernel_weights(0, 24 * 99 * 32), chip_limits("loihi2")
     )
     assert (kept.format, kept.words, kept.weight_bits, kept.index_bits) == ("shared", 81, 8, 0)
     cores = map_network(net, "loihi2").cores
@@ -73,10 +73,20 @@ def test_the_smallest_format_is_kept():
     """8 neurons, 8-bit weights, on Loihi 1: a full list is 8·8 + 10 = 74 bits without indices and 8·14 + 10 = 122 with
     6 index bits, 2 words either way; 3 synapses take 1 word with indices, and 2 as a list of all 8."""
     limits = chip_limits("loihi1")
-    kept = store("s", np.array([3, 3, 0]), 8, 8, None, limits)
+    kept = store("s", np.array([3, 3, 0]), 8, 8, 0, None, limits)
     assert (kept.format, kept.words, kept.count, kept.index_bits) == ("sparse", 2, 6, 6)
-    kept = store("s", np.full(5, 40), 40, 8, None, limits)
+    kept = store("s", np.full(5, 40), 40, 8, 0, None, limits)
     assert (kept.format, kept.words, kept.index_bits) == ("dense", 5 * 6, 0)
+
+
+def test_a_delay_takes_bits_of_every_synapse():
+    """c reads b, one step before it, and a, two steps before: a delay of one step, one bit. On Loihi 1 a list of 56
+    synapses of 8 bits takes 458 bits, 8 words, and 514 bits, 9 words, with it."""
+    a, b = population("a", (3,), ("x", full(3, 3))), population("b", (3,), ("a", full(3, 3)))
+    cores = map_network(network(a, b, population("c", (3,), ("b", full(3, 3)), ("a", full(3, 3)))), "loihi1").cores
+    assert [s.delay_bits for s in cores[2].synapses] == [0, 1]
+    limits = chip_limits("loihi1")
+    assert [store("s", np.full(1, 56), 56, 8, bits, None, limits).words for bits in (0, 1)] == [8, 9]
 
 
 def test_one_core_each_by_hand():
@@ -160,8 +170,15 @@ def test_a_network_too_large_for_the_chip_is_refused_with_numbers():
     """131,073 neurons on Loihi 1's 128·1,024: 129 cores of 128, 0.8 % and hence 1 % too many."""
     net = network(population("a", (131073,), ("x", full(131073, 1))), inputs=(1,))
     (problem,) = mapping_problems(net, "loihi1")
-    assert "needs at least 129 cores ('a' 129), and Loihi 1 has 128: 1 % too many" in problem.reason
+    assert "needs about 129 cores ('a' 129), and Loihi 1 has 128: 1 % too many" in problem.reason
     assert problem.remedy and mapping_problems(net, "loihi2") == []
+
+
+def test_more_populations_than_cores_are_refused():
+    """129 populations of one neuron, a core each."""
+    populations = [population(f"p{i}", (1,), (f"p{i - 1}" if i else "x", full(1, 1))) for i in range(129)]
+    (problem,) = mapping_problems(network(*populations, inputs=(1,)), "loihi1")
+    assert "about 129 cores" in problem.reason and "Loihi 1 has 128" in problem.reason
 
 
 def test_a_neuron_with_too_many_axons_out_is_refused_with_numbers():

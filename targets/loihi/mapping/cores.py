@@ -47,6 +47,11 @@ class Core:
         return sum(s.words for s in self.synapses)
 
     @property
+    def least_words(self) -> int:
+        """Words that its weights alone would take, without indices, headers and kernels: no split makes them fewer."""
+        return sum(s.count * s.weight_bits for s in self.synapses if s.format != "shared") // WORD_BITS
+
+    @property
     def synapse_bytes(self) -> int:
         return self.synapse_words * WORD_BITS // 8
 

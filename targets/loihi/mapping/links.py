@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cortexcore.export.network import Convolution, IntegerNetwork, Population, Synapses
 from cortexcore.targets.loihi.mapping.memory import Counts, grid_bits
 from cortexcore.targets.loihi.plan import unroll
+from cortexcore.targets.loihi.timing import timing
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class Link:
         recurrent: it carries the spikes of the step before.
         sources: values that the source sends in one step.
         bits: of the weights' grid.
+        delay_bits: of each synapse's own delay; 0 where the connection takes one step.
         starts: neuron → where its entries start in ``columns``, [neurons + 1].
         columns: the source values that each neuron reads, flattened.
         positions: neurons per output channel of a convolution; 0 where there is none.
@@ -35,6 +37,7 @@ class Link:
     recurrent: bool
     sources: int
     bits: int
+    delay_bits: int
     starts: NDArray[np.int64]
     columns: NDArray[np.int64]
     positions: int
@@ -53,10 +56,11 @@ class Link:
 
 def links(network: IntegerNetwork) -> tuple[Link, ...]:
     """All connections of a network, population by population."""
-    return tuple(_link(network, p, s) for p in network.populations for s in p.synapses)
+    times = timing(network)
+    return tuple(_link(network, p, s, times.delay(p, s)) for p in network.populations for s in p.synapses)
 
 
-def _link(network: IntegerNetwork, p: Population, s: Synapses) -> Link:
+def _link(network: IntegerNetwork, p: Population, s: Synapses, delay: int) -> Link:
     shape, op = network.shape_of(s.source), s.operation
     if isinstance(op, Convolution):
         _, columns, starts = unroll(op, shape[1:])
@@ -72,6 +76,7 @@ def _link(network: IntegerNetwork, p: Population, s: Synapses) -> Link:
         recurrent=s.recurrent,
         sources=math.prod(shape),
         bits=grid_bits(op.weight),
+        delay_bits=max(delay, 0).bit_length(),
         starts=starts.astype(np.int64),
         columns=columns.astype(np.int64),
         positions=positions,

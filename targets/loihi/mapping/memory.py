@@ -38,7 +38,7 @@ class StoredSynapses:
         name: the synapses' name.
         format: how they are stored.
         count: weights that are not zero, unrolled.
-        weight_bits, index_bits: bits of each stored weight and of its index.
+        weight_bits, index_bits, delay_bits: bits of each stored weight, of its index and of its delay.
         words: 64-bit words.
     """
 
@@ -47,6 +47,7 @@ class StoredSynapses:
     count: int
     weight_bits: int
     index_bits: int
+    delay_bits: int
     words: int
 
 
@@ -63,7 +64,9 @@ def list_words(counts: Counts, bits: int) -> int:
     return int((full * -(-(CHUNK_SYNAPSES * bits + CHUNK_BITS) // WORD_BITS) + last).sum())
 
 
-def store(name: str, fan: Counts, neurons: int, bits: int, kernel: int | None, limits: ChipLimits) -> StoredSynapses:
+def store(
+    name: str, fan: Counts, neurons: int, bits: int, delay_bits: int, kernel: int | None, limits: ChipLimits
+) -> StoredSynapses:
     """The smallest form in which a core keeps a connection.
 
     Args:
@@ -71,6 +74,7 @@ def store(name: str, fan: Counts, neurons: int, bits: int, kernel: int | None, l
         fan: per source value, how many of the core's neurons it reaches.
         neurons: of the core.
         bits: of the weights' grid.
+        delay_bits: of each synapse's delay.
         kernel: weights of a convolution's channels on this core; None where there is no convolution.
         limits: the chip's.
     """
@@ -78,12 +82,13 @@ def store(name: str, fan: Counts, neurons: int, bits: int, kernel: int | None, l
     index = _width(max(neurons - 1, 1).bit_length(), limits.index_widths)
     words: dict[Format, int] = {}
     if limits.shared_kernels and kernel is not None:
-        words["shared"] = -(-kernel * weight // WORD_BITS)
+        words["shared"] = -(-kernel * (weight + delay_bits) // WORD_BITS)
     if limits.dense_lists:
-        words["dense"] = int(np.count_nonzero(fan)) * list_words(np.array([neurons]), weight)
-    words["sparse"] = list_words(fan, weight + index)
+        words["dense"] = int(np.count_nonzero(fan)) * list_words(np.array([neurons]), weight + delay_bits)
+    words["sparse"] = list_words(fan, weight + index + delay_bits)
     best = min(words, key=words.__getitem__)
-    return StoredSynapses(name, best, int(fan.sum()), weight, index if best == "sparse" else 0, words[best])
+    index = index if best == "sparse" else 0
+    return StoredSynapses(name, best, int(fan.sum()), weight, index, delay_bits, words[best])
 
 
 def _width(needed: int, widths: tuple[int, ...]) -> int:

@@ -2,8 +2,8 @@
 
 Each population starts on one core of its own and is split evenly over more, in C order, until every core keeps its
 limits; where axons lead to single cores, what sends to a population that was split needs more of them, so that a
-split can force another. The same network is always split the same way. Biases, delays and reading the outputs take
-nothing that is counted here, and neurons that a target adds to delay spikes are not part of an integer network.
+split can force another. The same network is always split the same way. A delay is bits of each synapse; biases and
+reading the outputs take nothing that is counted here.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from cortexcore.targets.loihi.mapping.cores import Core, CoreMapping
 from cortexcore.targets.loihi.mapping.links import Link, links
 from cortexcore.targets.loihi.mapping.memory import WORD_BITS, Counts, StoredSynapses, store
 
-_ADDITIVE = ("neurons", "synapse_words", "axons_out")
-"""Uses whose sum over a population's cores never falls when it is split further."""
 _SHRINK = "use fewer channels or neurons, prune, quantize to fewer bits, or use the target 'onnx'"
 
 
@@ -47,16 +45,16 @@ def _map(network: IntegerNetwork, chip: Chip) -> tuple[CoreMapping, list[Problem
     connections = links(network)
     parts = {p.name: 1 for p in network.populations}
     mapping = _place(network, connections, parts, limits)
-    problems = [problem for p in network.populations for problem in _neuron_problems(p, connections, limits)]
-    while not problems:
+    if problems := [problem for p in network.populations for problem in _neuron_problems(p, connections, limits)]:
+        return mapping, problems
+    while True:
         grown = {p.name: min(_more(mapping, p.name, parts[p.name]), p.size) for p in network.populations}
+        if sum(grown.values()) > limits.cores:
+            return mapping, [_too_large(mapping, grown)]
         if grown == parts:
             return mapping, _over(mapping)
         parts = grown
-        problems = _chip_problems(parts, limits)
-        if not problems:
-            mapping = _place(network, connections, parts, limits)
-    return mapping, problems
+        mapping = _place(network, connections, parts, limits)
 
 
 def _more(mapping: CoreMapping, name: str, parts: int) -> int:
@@ -64,8 +62,12 @@ def _more(mapping: CoreMapping, name: str, parts: int) -> int:
     cores = [mapping.cores[i] for i in mapping.of(name)]
     if not any(core.exceeds(mapping.limits) for core in cores):
         return parts
-    sums = {use: sum(core.use()[use] for core in cores) for use in _ADDITIVE}
-    return max(parts + 1, *(-(-total // mapping.limits.of_core(use)) for use, total in sums.items()))
+    least = {
+        "neurons": sum(core.neurons for core in cores),
+        "synapse_words": sum(core.least_words for core in cores),
+        "axons_out": sum(core.axons_out for core in cores),
+    }
+    return max(parts + 1, *(-(-total // mapping.limits.of_core(use)) for use, total in least.items()))
 
 
 def _place(
@@ -78,16 +80,19 @@ def _place(
     axons_out = {name: np.zeros(count, np.int64) for name, count in parts.items()}
     for link in connections:
         starts = bounds[link.source][:-1] if link.source in bounds else [0]
-        reached = []
+        reached, shared = [], []
         for i, (first, last) in enumerate(pairwise(bounds[link.target])):
             fan = link.fan(first, last)
-            kept = store(link.name, fan, last - first, link.bits, link.kernel_weights(first, last), limits)
-            reached.append(_axons(fan > 0, starts, kept))
+            kept = store(
+                link.name, fan, last - first, link.bits, link.delay_bits, link.kernel_weights(first, last), limits
+            )
+            shared.append(kept.format == "shared")
+            reached.append(_axons(fan > 0, starts, shared[-1]))
             stored.setdefault((link.target, i), []).append(kept)
             axons_in[link.target, i] += int(reached[-1].sum())
         if link.source in axons_out:
-            anywhere = link.fan(0, bounds[link.target][-1]) > 0
-            axons_out[link.source] += _axons(anywhere, starts, kept) if limits.multicast else np.sum(reached, axis=0)
+            anywhere = _axons(link.fan(0, bounds[link.target][-1]) > 0, starts, all(shared))
+            axons_out[link.source] += anywhere if limits.multicast else np.sum(reached, axis=0)
     cores = (
         Core(
             population=p.name,
@@ -104,10 +109,10 @@ def _place(
     return CoreMapping(limits, tuple(cores), connections)
 
 
-def _axons(reaches: NDArray[np.bool_], starts: list[int], kept: StoredSynapses) -> Counts:
+def _axons(reaches: NDArray[np.bool_], starts: list[int], shared: bool) -> Counts:
     """Axons that leave each source core: one per value that reaches the target, or one for all to a shared kernel."""
     values = np.add.reduceat(reaches.astype(np.int64), starts)
-    return np.minimum(values, 1) if kept.format == "shared" else values
+    return np.minimum(values, 1) if shared else values
 
 
 def _groups(p: Population, first: int, last: int) -> int:
@@ -121,8 +126,11 @@ def _neuron_problems(p: Population, connections: tuple[Link, ...], limits: ChipL
     alone = [x for x in into if not (limits.shared_kernels and x.positions)]
     worst = int(np.sum([np.diff(x.starts) for x in alone], axis=0).argmax()) if alone else 0
     fans = {x: x.fan(worst, worst + 1) for x in into}
-    kept = {x: store(x.name, f, 1, x.bits, x.kernel_weights(worst, worst + 1), limits) for x, f in fans.items()}
-    axons = sum(int(_axons(fans[x] > 0, [0], kept[x]).sum()) for x in into)
+    kept = {
+        x: store(x.name, f, 1, x.bits, x.delay_bits, x.kernel_weights(worst, worst + 1), limits)
+        for x, f in fans.items()
+    }
+    axons = sum(int(_axons(fans[x] > 0, [0], kept[x].format == "shared").sum()) for x in into)
     words = sum(stored.words for stored in kept.values())
     problems = []
     if axons > limits.axons_in:
@@ -161,17 +169,18 @@ def _over(mapping: CoreMapping) -> list[Problem]:
     ]
 
 
-def _chip_problems(parts: dict[str, int], limits: ChipLimits) -> list[Problem]:
-    """More cores than the chip has."""
-    needed = sum(parts.values())
-    if needed <= limits.cores:
-        return []
-    largest = max(parts, key=parts.__getitem__)
-    each = ", ".join(f"'{name}' {count:,}" for name, count in parts.items())
+def _too_large(mapping: CoreMapping, parts: dict[str, int]) -> Problem:
+    """More cores than the chip has. How many it needs is estimated from the last split, whose indices are wider."""
+    limits, about = mapping.limits, {}
+    for name, least in parts.items():
+        words = sum(mapping.cores[i].synapse_words for i in mapping.of(name))
+        about[name] = max(least, -(-words // limits.synapse_words))
+    needed = sum(about.values())
+    each = ", ".join(f"'{name}' {count:,}" for name, count in about.items())
     reason = (
-        f"the network needs at least {needed:,} cores ({each}), and {limits.title} has {limits.cores:,}: "
+        f"the network needs about {needed:,} cores ({each}), and {limits.title} has {limits.cores:,}: "
         f"{-(-100 * (needed - limits.cores) // limits.cores):,} % too many; a core holds {limits.neurons:,} neurons, "
         f"{limits.synapse_words * WORD_BITS // 8 // 1024:,} KB of synapses and {limits.axons_in:,} axons in and "
         f"{limits.axons_out:,} out"
     )
-    return [Problem(largest, reason, _SHRINK)]
+    return Problem(max(about, key=about.__getitem__), reason, _SHRINK)
