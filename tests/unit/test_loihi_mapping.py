@@ -69,6 +69,24 @@ def test_a_kernel_takes_the_words_that_lavas_compiler_prints():
     assert len(cores) == 10 and {core.axons_in for core in cores} == {1}
 
 
+def test_a_core_holds_the_kernels_of_its_own_channels():
+    """3 channels of 10 positions and 5 taps: neurons 5 to 24 belong to all three, 10 to 19 to one, 10 to 20 to two."""
+    link = links(network(population("c", (3, 10), ("x", Conv1d(np.full((3, 1, 5), 2, np.int32)))), inputs=(1, 14)))[0]
+    assert [link.kernel_weights(*part) for part in ((5, 25), (10, 20), (10, 21), (0, 30))] == [15, 5, 10, 15]
+
+
+def test_a_shared_kernel_takes_one_axon_from_each_core():
+    """9,000 neurons on two of Loihi 2's cores of 8,192 send to a convolution whose core reaches both."""
+    first, second = Conv1d(np.full((3, 1, 1), 2, np.int32)), Conv1d(np.full((1, 3, 4), 2, np.int32), 0, 4)
+    c = population("c", (3, 3000), ("x", first))
+    cores = map_network(network(c, population("d", (1, 750), ("c", second)), inputs=(1, 3000)), "loihi2").cores
+    assert [(core.population, core.axons_in, core.axons_out) for core in cores] == [
+        ("c", 1, 1),
+        ("c", 1, 1),
+        ("d", 2, 0),
+    ]
+
+
 def test_the_smallest_format_is_kept():
     """8 neurons, 8-bit weights, on Loihi 1: a full list is 8·8 + 10 = 74 bits without indices and 8·14 + 10 = 122 with
     6 index bits, 2 words either way; 3 synapses take 1 word with indices, and 2 as a list of all 8."""
