@@ -33,6 +33,10 @@ class StreamError(CortexCoreError):
     """A serial port or a device on it that cannot be reached, vanished, or speaks another protocol."""
 
 
+class FirmwareFault(CortexCoreError):
+    """A firmware that stopped on the emulated board: an access to nothing, a full stack, a loop without end."""
+
+
 class TargetUnavailable(CortexCoreError):
     """A target, or a package it runs on, is not installed on this machine."""
 
