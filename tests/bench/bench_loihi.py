@@ -60,9 +60,7 @@ class Row:
         print(f"\n{self.title}")
         print(f"  by hand {self.peer * 1e3:9.1f} ms a call ({parts})")
         print(f"  ours    {self.ours * 1e3:9.1f} ms a call, {self.build * 1e3:.1f} ms once to build")
-        print(
-            f"  ratio   {self.ratio:9.2f}, at most {GOAL} is meant; {running:.2f} of the peer's running and reading alone"
-        )
+        print(f"  ratio   {self.ratio:9.2f}, at most {GOAL} is meant; beside running and reading alone {running:.2f}")
 
 
 def layers_of(rng: np.random.Generator, sizes: tuple[int, ...]) -> IntegerNetwork:
