@@ -1,0 +1,1 @@
+"""Readable C of an integer network: constant tables, one function per layer, an API for firmware."""
