@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cortexcore.errors import TargetUnavailable
 from cortexcore.targets.base import Arrays
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import first_inference, first_step, host_profile
 from cortexcore.targets.tflite import session
+from cortexcore.targets.tflite.layers import layer_times
 from cortexcore.targets.tflite.session import TfliteArtifact, TfliteStepper
 
-NO_TIMES = (
-    "TFLite's runtimes tell Python no times per operator: latency is the whole network's, layers have operator counts."
-)
+NO_TIMES = "TFLite's runtimes tell Python no times per operator"
 
 
 def profile(artifact: TfliteArtifact, inputs: Arrays) -> Profile:
-    """Latency of both forms, operations, memory and energy on these inputs, and each population's operators."""
+    """Latency of both forms, operations, memory, energy, and each population's time and operators, on these inputs."""
     stepper = TfliteStepper(artifact)
     once, first = first_inference(inputs), first_step(inputs)
     runtime = artifact.opened_sequence.runtime
@@ -32,8 +32,22 @@ def profile(artifact: TfliteArtifact, inputs: Arrays) -> Profile:
         f"XNNPACK {'on' if artifact.config.xnnpack else 'off'}, blocks of {artifact.steps} steps",
         ann_threads=artifact.config.threads,
     )
-    layers = {name: {**figures, "operators": _operators(artifact, name)} for name, figures in found.layers.items()}
-    return replace(found, layers=layers, notes=(*found.notes, NO_TIMES))
+    times, note = _times(artifact, once)
+    layers = {
+        name: {**figures, **times.get(name, {}), "operators": _operators(artifact, name)}
+        for name, figures in found.layers.items()
+    }
+    return replace(found, layers=layers, notes=(*found.notes, note))
+
+
+def _times(artifact: TfliteArtifact, once: Arrays) -> tuple[dict[str, dict[str, Figure]], str]:
+    """Population → the time it adds, and a sentence on it; where shorter models cannot be made, that says why."""
+    try:
+        times = layer_times(artifact, once)
+    except TargetUnavailable as error:
+        return {}, f"{NO_TIMES}, and none per population is told here: {error}."
+    said = f"{NO_TIMES}: a population's time is what it adds to the network cut short before it."
+    return {name: {"time added": figure} for name, figure in times.items()}, said
 
 
 def _memory(artifact: TfliteArtifact) -> dict[str, Figure]:
