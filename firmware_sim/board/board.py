@@ -29,8 +29,10 @@ from cortexcore.firmware_sim.board.firmware import Firmware, Symbol, read_firmwa
 
 _PAGE = 0x1000
 _SYSTEM, _SYSTEM_SIZE = 0xE000_0000, 0x10_0000
-_RETURN = 0x1FF0_0000
-"""Where a called function returns to: a page of its own, at which the emulator stops."""
+RETURN_ADDRESS = 0x1FF0_0000
+"""Where a called function returns to: a page of its own, whose first instruction ends the call."""
+_NOP = b"\x00\xbf"
+_AFTER_RETURN = RETURN_ADDRESS + len(_NOP)
 _PAINT = 0xA5
 _MICROSECONDS = 1_000_000
 
@@ -60,12 +62,14 @@ class Board:
             raise missing_package("unicorn", "firmware", "an emulated board") from None
         self.firmware = elf if isinstance(elf, Firmware) else read_firmware(elf)
         self.uart = Uart()
-        self._kinds, self._registers = unicorn, arm_const
+        self._kinds: Any = unicorn
+        self._registers = arm_const
         self._access: Access | None = None
-        self.engine: Any = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
+        self.engine: Any = self._kinds.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
         self._map_memory()
-        for address, device in {TIMER_ADDRESS: Timer(), UART_ADDRESS: self.uart, **(devices or {})}.items():
+        present: dict[int, Device] = {TIMER_ADDRESS: Timer(), UART_ADDRESS: self.uart, **(devices or {})}
+        for address, device in present.items():
             self._map_device(address, _PAGE, device)
         self._map_device(_SYSTEM, _SYSTEM_SIZE, Absent())
         self.engine.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._note_access)
@@ -110,8 +114,8 @@ class Board:
         for number, word in enumerate(registers):
             self.engine.reg_write(self._registers.UC_ARM_REG_R0 + number, word)
         self.engine.reg_write(self._registers.UC_ARM_REG_SP, pointer)
-        self.engine.reg_write(self._registers.UC_ARM_REG_LR, _RETURN | 1)
-        self._run(symbol.address, _RETURN, timeout_s)
+        self.engine.reg_write(self._registers.UC_ARM_REG_LR, RETURN_ADDRESS | 1)
+        self._run(symbol.address, _AFTER_RETURN, timeout_s)
         return int(self.engine.reg_read(self._registers.UC_ARM_REG_R0))
 
     def resume(self) -> None:
@@ -173,14 +177,14 @@ class Board:
         self._access = None
         read = self.engine.reg_read
         try:
-            end = _RETURN if until is None else until
+            end = _AFTER_RETURN if until is None else until
             self.engine.emu_start(entry | 1, end, timeout=round(timeout_s * _MICROSECONDS))
         except self._kinds.UcError as error:
             pc, pointer = read(self._registers.UC_ARM_REG_PC), read(self._registers.UC_ARM_REG_SP)
             raise explain(self.firmware, pc, pointer, self._access, str(error)) from None
         pc = read(self._registers.UC_ARM_REG_PC)
         if until is not None and pc != until:
-            aim = "return" if until == _RETURN else f"come to {self.firmware.place(until)}"
+            aim = "return" if until == _AFTER_RETURN else f"come to {self.firmware.place(until)}"
             raise FirmwareFault(
                 f"{self.firmware.place(entry & ~1)} did not {aim} in {timeout_s:g} s; "
                 f"the firmware was in {self.firmware.place(pc)} then"
@@ -198,7 +202,8 @@ class Board:
                     f"the board's {memory} from 0x{start:x} to 0x{end:x} must be whole pages of {_PAGE} bytes"
                 )
             self.engine.mem_map(start, end - start, rights)
-        self.engine.mem_map(_RETURN, _PAGE, kinds.UC_PROT_READ | kinds.UC_PROT_EXEC)
+        self.engine.mem_map(RETURN_ADDRESS, _PAGE, kinds.UC_PROT_READ | kinds.UC_PROT_EXEC)
+        self.engine.mem_write(RETURN_ADDRESS, _NOP)
         for address, data in self.firmware.images:
             self.engine.mem_write(address, data)
 
