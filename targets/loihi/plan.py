@@ -1,7 +1,9 @@
 """From the integer network to the Lava processes it becomes, as plain data.
 
-Populations are Lava's LIFReset where a hardware LIF can be them, else our own MicrocodeLIF. Connections are Lava's
-Dense, or Sparse where that stores fewer numbers, with Lava's delays where branches differ in depth.
+Populations are Lava's LIFReset where a hardware LIF can be them, else our own MicrocodeLIF. One whose neurons differ in
+du, dv or vth is not split into LIFs of equal ones: a connection from it shifts its sum right once, over all its
+sources, and sums of shifted parts are other numbers. Connections are Lava's Dense, or Sparse where that stores fewer
+numbers, with Lava's delays where branches differ in depth.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class LavaWorker:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._greeted = False
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": self._folder.name}
         environment.pop("PYTHONPATH", None)
         self._process = subprocess.Popen(
             [python, str(script), "--serve"],

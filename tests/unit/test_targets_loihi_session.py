@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -150,6 +151,37 @@ def test_a_worker_that_fails_is_replaced(tmp_path, lava):
     assert np.array_equal(compile(one(), "loihi").run(X).outputs["y"], integer.run(one(), {"x": X}).outputs["y"])
 
 
+def test_what_a_process_of_lava_raises_is_told(lava):
+    """The others wait for it for ever, and so would Lava."""
+    lowered = lower(one())
+    source = {**lowered.structure["sources"][0], "late": "yes"}
+    broken = replace(lowered, structure={**lowered.structure, "sources": [source]})
+    with pytest.raises(
+        TargetUnavailable, match=r"did not answer within 5 s; its last lines: .* \| ValueError: invalid"
+    ):
+        session.run(broken, {"x": X}, [], 5)
+
+
+def test_nothing_outlives_the_process_that_asked(lava, tmp_path):
+    script = "\n".join(
+        [
+            "import os, signal, sys",
+            "import numpy as np",
+            "from cortexcore.targets.loihi import session",
+            "session.start(60)",
+            "print(session._running[0]._process.pid, flush=True)",
+            "os.kill(os.getpid(), signal.SIGKILL)",
+        ]
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120)
+    worker = Path("/proc") / done.stdout.strip()
+    until = time.monotonic() + 30
+    while worker.exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert done.stdout.strip().isdigit() and not worker.exists()
+
+
 def test_the_worker_is_kept_between_runs(lava):
     compiled = compile(one(), "loihi")
     compiled.run(X)
@@ -240,7 +272,6 @@ def test_our_own_python_path_does_not_reach_lava(lava, monkeypatch, tmp_path):
 
 def test_no_file_stays(lava, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     session.close()
     compile(one(), "loihi").run(X, trace=True)
     assert [p for p in Path(tmp_path).iterdir() if p.name.startswith("cortexcore-loihi-")]

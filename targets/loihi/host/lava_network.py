@@ -93,7 +93,7 @@ class Network:
             files = self._prepare(place, inputs, wanted, rows)
             self.control[:] = call + 1, before, steps, rows
             for runner in self._started():
-                _advance(runner, last)
+                runner.run(condition=RunSteps(num_steps=last))
             self.control[1] = before + last
             self._require_sound(files)
             return self._results(files, steps, batch, trace)
@@ -119,7 +119,7 @@ class Network:
                 raise Refused(f"input '{name}' must hold integers from {port['low']} to {port['high']}")
         if len({values.shape[:2] for values in inputs.values()}) > 1:
             raise Refused("all inputs must have the same steps and batch")
-        peaks = {name: int(np.abs(values.astype(np.int64)).max()) for name, values in inputs.items()}
+        peaks = {name: max(-int(values.min()), int(values.max())) for name, values in inputs.items()}
         for p in self.manifest["populations"]:
             feeding = [s for s in self.manifest["synapses"] if s["target"] == p["name"]]
             largest = sum(s["fan_in"] * peaks.get(s["source"], 1) << max(s["weight_exp"], 0) for s in feeding)
@@ -209,16 +209,6 @@ class Network:
                     process.create_runtime(run_cfg=config)
                     self.runners.append(process)
         return self.runners
-
-
-def _advance(runner: Any, steps: int) -> None:
-    """Run; what a process model raised is told, which Lava keeps to itself."""
-    try:
-        runner.run(condition=RunSteps(num_steps=steps))
-    except RuntimeError as error:
-        actors = runner.runtime._messaging_infrastructure.actors
-        told = [f"{type(actor.exception[0]).__name__}: {actor.exception[0]}" for actor in actors if actor.exception]
-        raise RuntimeError(f"{error} {'; '.join(dict.fromkeys(told))}") from error
 
 
 def build(manifest: Mapping[str, Any], arrays: Arrays, folder: Path, adapters: Any = None) -> dict[str, Any]:

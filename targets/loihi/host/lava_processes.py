@@ -6,6 +6,7 @@ of our own for what no hardware LIF does.
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,10 +65,18 @@ class Window:
 
 
 class Windowed:
-    """A process model that knows its window, where its process was given one."""
+    """A process model that knows its window, where its process was given one, and tells what it raises."""
 
     proc_params: Any
     _window: Window | None = None
+
+    def start(self) -> None:
+        """As Lava's, which keeps to itself what is raised while other processes wait for this one."""
+        try:
+            super().start()  # type: ignore[misc]
+        except Exception:
+            traceback.print_exc()
+            raise
 
     @property
     def window(self) -> Window | None:

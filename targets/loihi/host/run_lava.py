@@ -16,7 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Sequence
@@ -30,6 +32,8 @@ from lava_network import FORMAT, Arrays, Network, Refused, read_artifact  # type
 
 KEPT = 2
 """Networks that --serve keeps running; each has a process of the operating system per Lava process."""
+WATCH_S = 1.0
+"""Seconds between two looks at whether the process that asks is still there."""
 EXIT_CODES = {"refused": 1, "unavailable": 3}
 
 
@@ -105,6 +109,7 @@ def serve() -> None:
     requests, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     networks: dict[Path, Network] = {}
     _answer(answers, {"format": FORMAT, "lava": version("lava-nc")})
     for line in requests:
@@ -117,6 +122,15 @@ def serve() -> None:
             networks.pop(options.artifact, None)
             _answer(answers, {"failed": f"{type(error).__name__}: {error}"})
     _stop(networks, 0)
+
+
+def _end_with(parent: int) -> None:
+    """End this process and all that Lava started when the one that asks is gone, even amid a run that hangs."""
+    while os.getppid() == parent:
+        time.sleep(WATCH_S)
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def _answer(answers: IO[str], answer: dict[str, Any]) -> None:
