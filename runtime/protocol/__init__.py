@@ -3,10 +3,14 @@
 from cortexcore.runtime.protocol.decoder import Decoder, LinkCounts
 from cortexcore.runtime.protocol.frame import DELIMITER, encode_frame
 from cortexcore.runtime.protocol.messages import (
+    HOST_MESSAGES,
     INDEX_MODULUS,
+    MAX_FILTERED,
     MAX_SAMPLES,
     VERSION,
+    Beat,
     End,
+    Filtered,
     Info,
     Message,
     Samples,
@@ -16,11 +20,15 @@ from cortexcore.runtime.protocol.messages import (
 
 __all__ = [
     "DELIMITER",
+    "HOST_MESSAGES",
     "INDEX_MODULUS",
+    "MAX_FILTERED",
     "MAX_SAMPLES",
     "VERSION",
+    "Beat",
     "Decoder",
     "End",
+    "Filtered",
     "Info",
     "LinkCounts",
     "Message",

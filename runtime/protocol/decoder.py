@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from cortexcore.errors import StreamError
 from cortexcore.runtime.protocol.cobs import cobs_decode
 from cortexcore.runtime.protocol.frame import DELIMITER, MAX_ENCODED, SEQUENCE_MODULUS, split_body
-from cortexcore.runtime.protocol.messages import Info, Message, Start, unpack
+from cortexcore.runtime.protocol.messages import MESSAGES, Info, Kinds, Message, Start, unpack
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Decoder:
     """An incremental decoder; holds at most one frame (254 bytes), whatever arrives, and never raises.
 
     Info and Start open a session: with them ``counts`` begins anew.
+
+    Args:
+        kinds: the messages that are understood, ``HOST_MESSAGES`` by a device; a frame of another code counts as bad.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Kinds = MESSAGES) -> None:
+        self._kinds = kinds
         self._pending = bytearray()
         self._overlong = False
         self._expected: int | None = None
@@ -79,7 +83,7 @@ class Decoder:
                 self._counts = replace(self._counts, crc_errors=self._counts.crc_errors + 1)
                 raise StreamError("a frame's checksum does not hold")
             self._follow(body.sequence)
-            message = unpack(body.code, body.payload)
+            message = unpack(body.code, body.payload, self._kinds)
         except StreamError:
             self._counts = replace(self._counts, bad_frames=self._counts.bad_frames + 1)
             return None

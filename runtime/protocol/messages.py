@@ -5,13 +5,19 @@ with Info, which repeats that number, and then sends Samples from sample 0. So a
 one that comes back skips what was still under way for its predecessor: everything before its own Info. After the last
 sample the device sends End, and again once a second until it hears Stop or Start. A new Start begins anew at any time.
 
-Codes below 0x80 belong to the device, those above to the host; 0x04 is kept for a board that decides on beats itself.
+A device whose Info says that it decides runs the network itself: it sends a Beat for each decision, after the Samples
+that completed the beat and, for the last ones, before End. Filtered is for checking a board's front end; a host that
+does not check ignores it.
+
+Codes below 0x80 belong to the device, those above to the host.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +28,8 @@ from cortexcore.errors import StreamError
 VERSION = 1
 MAX_PAYLOAD = 248
 MAX_SAMPLES = (MAX_PAYLOAD - 4) // 2
+MAX_FILTERED = (MAX_PAYLOAD - 4) // 4
+MAX_NUMBERS = (MAX_PAYLOAD - 18) // 4
 INDEX_MODULUS = 1 << 32
 _MAX_TEXT = {"lead": 15, "name": 63}
 
@@ -34,7 +42,7 @@ class Info:
     byte  type     field
     ===== ======== =========================================================
     0     uint8    version of the protocol
-    1     uint8    ADC bits
+    1     uint8    ADC bits; plus 0x80 where the device decides on beats itself
     2     uint16   rate in Hz
     4     uint32   session, as the host's Start gave it
     8     uint32   gain in thousandths of a count per millivolt
@@ -50,9 +58,11 @@ class Info:
         adc_bits: resolution, 1 … 16.
         session: number of the Start that this answers.
         version: of the protocol.
+        decides: the device runs the network itself and sends :class:`Beat`.
     """
 
     code: ClassVar[int] = 0x01
+    _decides: ClassVar[int] = 0x80
     _head: ClassVar[struct.Struct] = struct.Struct("<BBHII")
 
     rate_hz: int
@@ -62,6 +72,7 @@ class Info:
     adc_bits: int = 16
     session: int = 0
     version: int = VERSION
+    decides: bool = False
 
     def __post_init__(self) -> None:
         _require(1 <= self.rate_hz <= 0xFFFF, "rate_hz", self.rate_hz, "1 to 65535 Hz")
@@ -78,7 +89,8 @@ class Info:
     def pack(self) -> bytes:
         """The payload."""
         gain = round(self.gain_per_mv * 1000)
-        head = self._head.pack(self.version, self.adc_bits, self.rate_hz, self.session, gain)
+        adc = self.adc_bits | (self._decides if self.decides else 0)
+        head = self._head.pack(self.version, adc, self.rate_hz, self.session, gain)
         return head + b"".join(bytes([len(text)]) + text for text in (self.lead.encode(), self.name.encode()))
 
     @classmethod
@@ -86,12 +98,13 @@ class Info:
         """The message of ``payload``; StreamError for a payload of another form."""
         if len(payload) < cls._head.size + 2:
             raise StreamError(f"an Info of {len(payload)} bytes is too short")
-        version, adc_bits, rate_hz, session, gain = cls._head.unpack_from(payload)
+        version, adc, rate_hz, session, gain = cls._head.unpack_from(payload)
         lead, rest = _take_text(payload[cls._head.size :])
         name, rest = _take_text(rest)
         if rest and version == VERSION:
             raise StreamError(f"an Info has {len(rest)} bytes too many")
-        return cls(rate_hz, gain / 1000, lead, name, adc_bits, session, version)
+        decides = bool(adc & cls._decides)
+        return cls(rate_hz, gain / 1000, lead, name, adc & ~cls._decides, session, version, decides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +163,111 @@ class End:
 
 
 @dataclass(frozen=True)
+class Beat:
+    """Device: what its network decided on one beat. Code 0x04.
+
+    ===== ========= ========================================================
+    byte  type      field
+    ===== ========= ========================================================
+    0     uint32    sample
+    4     uint32    cycles
+    8     int32     rr_ms
+    12    uint16    delay
+    14    uint8     features
+    15    uint8     label
+    16    uint8     number of scores
+    17    uint8     number of populations
+    18    int32, …  scores
+    …     uint32, … spikes
+    ===== ========= ========================================================
+
+    Attributes:
+        sample: index of the R peak since Start, modulo 2³²; the host unwraps it.
+        delay: samples from the R peak to the one with which the beat was complete, 0 … 65535.
+        rr_ms: interval to the beat before in milliseconds, 0 where unknown.
+        label: index of the class, below the number of scores.
+        scores: the readout of every class at the last step, in class order; 1 and more.
+        spikes: spikes of each population over all steps, in the network's order. At most 57 with the scores.
+        cycles: processor cycles from the complete beat to the decision, by the device's own counter; 0 where it has
+            none.
+        features: version of the windows and features that the network was given (``FEATURES_VERSION``).
+    """
+
+    code: ClassVar[int] = 0x04
+    _head: ClassVar[struct.Struct] = struct.Struct("<IIiHBBBB")
+
+    sample: int
+    delay: int
+    rr_ms: int
+    label: int
+    scores: tuple[int, ...]
+    spikes: tuple[int, ...]
+    cycles: int
+    features: int
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.sample < INDEX_MODULUS, "sample", self.sample, "0 to 4294967295")
+        _require(0 <= self.delay <= 0xFFFF, "delay", self.delay, "0 to 65535 samples")
+        _require(-(1 << 31) <= self.rr_ms < 1 << 31, "rr_ms", self.rr_ms, "32 bits")
+        _require(0 <= self.cycles < 1 << 32, "cycles", self.cycles, "0 to 4294967295")
+        _require(0 <= self.features <= 0xFF, "features", self.features, "0 to 255")
+        numbers = len(self.scores) + len(self.spikes)
+        _require(len(self.scores) >= 1 and numbers <= MAX_NUMBERS, "scores", numbers, f"1 to {MAX_NUMBERS} with spikes")
+        _require(0 <= self.label < len(self.scores), "label", self.label, f"0 to {len(self.scores) - 1}")
+        _require(all(-(1 << 31) <= each < 1 << 31 for each in self.scores), "scores", self.scores, "32 bits each")
+        _require(all(0 <= each < 1 << 32 for each in self.spikes), "spikes", self.spikes, "0 to 4294967295 each")
+
+    def pack(self) -> bytes:
+        """The payload."""
+        counts = len(self.scores), len(self.spikes)
+        head = self._head.pack(self.sample, self.cycles, self.rr_ms, self.delay, self.features, self.label, *counts)
+        return head + struct.pack(f"<{counts[0]}i{counts[1]}I", *self.scores, *self.spikes)
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Beat:
+        """The message of ``payload``; StreamError for a payload of another form."""
+        if len(payload) < cls._head.size:
+            raise StreamError(f"a Beat of {len(payload)} bytes is too short")
+        sample, cycles, rr_ms, delay, features, label, scores, spikes = cls._head.unpack_from(payload)
+        if len(payload) != cls._head.size + 4 * (scores + spikes):
+            raise StreamError(f"a Beat with {scores} scores and {spikes} populations cannot have {len(payload)} bytes")
+        numbers = struct.unpack_from(f"<{scores}i{spikes}I", payload, cls._head.size)
+        return cls(sample, delay, rr_ms, label, numbers[:scores], numbers[scores:], cycles, features)
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """Device: a block of its filtered signal, for checking it. Code 0x05: uint32 index of the first, then int32 each.
+
+    Attributes:
+        first: index of the first sample since Start, modulo 2³².
+        values: int32 [1 … 61], 4096 per millivolt.
+    """
+
+    code: ClassVar[int] = 0x05
+
+    first: int
+    values: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.first < INDEX_MODULUS, "first", self.first, "0 to 4294967295")
+        _require(self.values.dtype == np.int32 and self.values.ndim == 1, "values", self.values.dtype, "int32 [n]")
+        _require(1 <= self.values.size <= MAX_FILTERED, "values", self.values.size, f"1 to {MAX_FILTERED} samples")
+
+    def pack(self) -> bytes:
+        """The payload."""
+        return struct.pack("<I", self.first) + self.values.astype("<i4").tobytes()
+
+    @classmethod
+    def unpack(cls, payload: bytes) -> Filtered:
+        """The message of ``payload``; StreamError for a payload of another form."""
+        if len(payload) < 8 or len(payload) % 4:
+            raise StreamError(f"a block of the filtered signal cannot have {len(payload)} bytes")
+        values = np.frombuffer(payload, dtype="<i4", offset=4).astype(np.int32)
+        return cls(int.from_bytes(payload[:4], "little"), values)
+
+
+@dataclass(frozen=True)
 class Start:
     """Host: send from sample 0. Code 0x81: uint8 version of the protocol, uint32 session."""
 
@@ -192,20 +310,31 @@ class Stop:
         return cls()
 
 
-Message = Info | Samples | End | Start | Stop
-MESSAGES: dict[int, type[Message]] = {kind.code: kind for kind in (Info, Samples, End, Start, Stop)}
+Message = Info | Samples | End | Beat | Filtered | Start | Stop
+Kinds = Mapping[int, "type[Message]"]
+HOST_MESSAGES: Kinds = MappingProxyType({kind.code: kind for kind in (Start, Stop)})
+"""What a host says: all that a device has to understand."""
+
+MESSAGES: Kinds = MappingProxyType(
+    {**{kind.code: kind for kind in (Info, Samples, End, Beat, Filtered)}, **HOST_MESSAGES}
+)
 
 
-def unpack(code: int, payload: bytes) -> Message:
+def unpack(code: int, payload: bytes, kinds: Kinds = MESSAGES) -> Message:
     """The message that a frame of type ``code`` carries.
 
+    Args:
+        code: of the frame.
+        payload: of the frame.
+        kinds: the messages that are understood.
+
     Raises:
-        StreamError: no message has this code, or the payload does not have its form.
+        StreamError: no message of ``kinds`` has this code, or the payload does not have its form.
     """
-    if code not in MESSAGES:
-        known = ", ".join(f"0x{known:02X}" for known in MESSAGES)
+    if code not in kinds:
+        known = ", ".join(f"0x{known:02X}" for known in kinds)
         raise StreamError(f"no message has the code 0x{code:02X}; known: {known}")
-    return MESSAGES[code].unpack(payload)
+    return kinds[code].unpack(payload)
 
 
 def _take_text(data: bytes) -> tuple[str, bytes]:

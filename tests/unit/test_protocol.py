@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from cortexcore.errors import StreamError
 from cortexcore.runtime.protocol import (
     DELIMITER,
+    HOST_MESSAGES,
     INDEX_MODULUS,
+    MAX_FILTERED,
     MAX_SAMPLES,
+    Beat,
     Decoder,
     End,
+    Filtered,
     Info,
     LinkCounts,
     Message,
@@ -25,7 +29,7 @@ from cortexcore.runtime.protocol import (
 from cortexcore.runtime.protocol.checksum import crc16
 from cortexcore.runtime.protocol.cobs import cobs_decode, cobs_encode
 from cortexcore.runtime.protocol.frame import MAX_ENCODED
-from cortexcore.runtime.protocol.messages import MESSAGES, unpack
+from cortexcore.runtime.protocol.messages import MAX_NUMBERS, MESSAGES, unpack
 
 UINT32 = st.integers(0, INDEX_MODULUS - 1)
 
@@ -39,13 +43,31 @@ INFOS = st.builds(
     name=st.text(PRINTABLE, max_size=15),
     adc_bits=st.integers(1, 16),
     session=UINT32,
+    decides=st.booleans(),
 )
 SAMPLES = st.builds(
     lambda first, counts: Samples(first, np.array(counts, dtype=np.int16)),
     UINT32,
     st.lists(st.integers(-32768, 32767), min_size=1, max_size=MAX_SAMPLES),
 )
-DEVICE_MESSAGES = st.one_of(INFOS, SAMPLES, st.builds(End, UINT32))
+INT32 = st.integers(-(1 << 31), (1 << 31) - 1)
+
+
+@st.composite
+def beats(draw: st.DrawFn) -> Beat:
+    scores = tuple(draw(st.lists(INT32, min_size=1, max_size=MAX_NUMBERS)))
+    spikes = tuple(draw(st.lists(UINT32, max_size=MAX_NUMBERS - len(scores))))
+    label = draw(st.integers(0, len(scores) - 1))
+    delay, features = draw(st.integers(0, 0xFFFF)), draw(st.integers(0, 0xFF))
+    return Beat(draw(UINT32), delay, draw(INT32), label, scores, spikes, draw(UINT32), features)
+
+
+FILTERED = st.builds(
+    lambda first, values: Filtered(first, np.array(values, dtype=np.int32)),
+    UINT32,
+    st.lists(INT32, min_size=1, max_size=MAX_FILTERED),
+)
+DEVICE_MESSAGES = st.one_of(INFOS, SAMPLES, st.builds(End, UINT32), beats(), FILTERED)
 MESSAGE = st.one_of(DEVICE_MESSAGES, st.builds(Start, UINT32), st.just(Stop()))
 
 
@@ -116,6 +138,12 @@ def test_layouts_are_the_documented_ones() -> None:
     assert End(258).pack().hex() == "02010000"
     assert Start(session=258).pack().hex() == "0102010000"
     assert Stop().pack() == b""
+    beat = Beat(258, 116, -4, 1, (-1, 2), (3,), cycles=0x01020304, features=5)
+    head = "02010000" + "04030201" + "fcffffff" + "7400" + "05" + "01" + "02" + "01"
+    assert beat.pack().hex() == head + "ffffffff" + "02000000" + "03000000"
+    assert Filtered(258, np.array([1, -2], np.int32)).pack().hex() == "02010000" + "01000000" + "feffffff"
+    deciding = Info(250, 200.0, "I", "x", adc_bits=11, decides=True)
+    assert deciding.pack()[1] == 0x80 + 11 and unpack(0x01, deciding.pack()) == deciding
     # code 03, sequence 07, total 5 and the CRC-16 0x1B61 of those six bytes, byte-stuffed by hand
     assert crc16(bytes.fromhex("030705000000")) == 0x1B61
     assert encode_frame(End(5), 7).hex() == "04030705" + "01" + "01" + "03611b" + "00"
@@ -206,9 +234,16 @@ def test_bad_frames_are_told_apart() -> None:
     assert decoder.counts == LinkCounts(bad_frames=1, crc_errors=1)
     decoder.push(b"\x09\x01\x02" + DELIMITER)
     assert decoder.counts == LinkCounts(bad_frames=2, crc_errors=1)
-    unknown = bytes([0x04, 0])
+    unknown = bytes([0x7F, 0])
     decoder.push(cobs_encode(unknown + crc16(unknown).to_bytes(2, "little")) + DELIMITER)
     assert decoder.counts == LinkCounts(frames=1, bad_frames=3, crc_errors=1)
+
+
+def test_a_device_understands_its_host_alone() -> None:
+    decoder = Decoder(HOST_MESSAGES)
+    heard = decoder.push(encode_frame(Start(7), 0) + encode_frame(End(1), 1) + encode_frame(Stop(), 2))
+    assert contents(heard) == [content(Start(7)), content(Stop())]
+    assert decoder.counts == LinkCounts(frames=3, bad_frames=1)
 
 
 def test_the_buffer_is_bounded_and_an_endless_frame_counts_once() -> None:
@@ -231,6 +266,11 @@ def test_the_buffer_is_bounded_and_an_endless_frame_counts_once() -> None:
         (0x02, bytes(4), "4 bytes"),
         (0x02, bytes(7), "7 bytes"),
         (0x03, bytes(3), "4 bytes, not 3"),
+        (0x04, bytes(17), "Beat of 17 bytes"),
+        (0x04, Beat(0, 0, 0, 0, (1,), (2,), 0, 0).pack()[:-1], "1 scores and 1 populations cannot have 25 bytes"),
+        (0x04, bytes(18), "scores"),
+        (0x05, bytes(4), "4 bytes"),
+        (0x05, bytes(9), "9 bytes"),
         (0x81, bytes(4), "5 bytes, not 4"),
         (0x82, b"x", "no payload"),
     ],
@@ -259,6 +299,18 @@ def test_a_later_info_may_be_longer() -> None:
         (lambda: Samples(0, np.zeros(1, np.int32)), "int16"),
         (lambda: Samples(0, np.zeros(MAX_SAMPLES + 1, np.int16)), f"1 to {MAX_SAMPLES}"),
         (lambda: Samples(0, np.zeros(0, np.int16)), f"1 to {MAX_SAMPLES}"),
+        (lambda: Beat(-1, 0, 0, 0, (1,), (), 0, 0), "sample"),
+        (lambda: Beat(0, 1 << 16, 0, 0, (1,), (), 0, 0), "delay"),
+        (lambda: Beat(0, 0, 1 << 31, 0, (1,), (), 0, 0), "rr_ms"),
+        (lambda: Beat(0, 0, 0, 1, (1,), (), 0, 0), "label"),
+        (lambda: Beat(0, 0, 0, 0, (), (), 0, 0), "scores"),
+        (lambda: Beat(0, 0, 0, 0, (1 << 31,), (), 0, 0), "scores"),
+        (lambda: Beat(0, 0, 0, 0, (1,) * 30, (1,) * 28, 0, 0), "1 to 57"),
+        (lambda: Beat(0, 0, 0, 0, (1,), (-1,), 0, 0), "spikes"),
+        (lambda: Beat(0, 0, 0, 0, (1,), (), 1 << 32, 0), "cycles"),
+        (lambda: Beat(0, 0, 0, 0, (1,), (), 0, 256), "features"),
+        (lambda: Filtered(0, np.zeros(1, np.int16)), "int32"),
+        (lambda: Filtered(0, np.zeros(MAX_FILTERED + 1, np.int32)), f"1 to {MAX_FILTERED}"),
         (lambda: End(INDEX_MODULUS), "total"),
         (lambda: Start(-1), "session"),
     ],
@@ -273,6 +325,8 @@ def test_the_table_names_each_code_once() -> None:
         0x01: "Info",
         0x02: "Samples",
         0x03: "End",
+        0x04: "Beat",
+        0x05: "Filtered",
         0x81: "Start",
         0x82: "Stop",
     }
