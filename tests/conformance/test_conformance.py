@@ -27,7 +27,7 @@ def require(target: str) -> None:
         pytest.skip(reason)
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native"])
 def test_equals_the_golden_arithmetic(target, animal):
     require(target)
     name, network, inputs = animal
@@ -64,7 +64,7 @@ def test_the_networks_do_what_they_are_for(animal):
         assert max(golden.current_wraps.values()) < golden.u["a"].size
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "native"])
 def test_step_by_step_equals_the_sequence(target, animal):
     name, network, inputs = animal
     if (target, name) in CANNOT:
@@ -82,7 +82,7 @@ def test_step_by_step_equals_the_sequence(target, animal):
                 assert np.array_equal(outputs[port], expected[t]), (port, t)
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native"])
 def test_inferences_do_not_leak_into_each_other(target, build):
     """Each inference alone gives what it gives amid others, in another order, and a second time."""
     require(target)

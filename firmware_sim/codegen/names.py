@@ -1,0 +1,40 @@
+"""Names of a network as C identifiers, and any text as a C comment: a name can hold anything, also C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LONGEST = 40
+"""Characters of an identifier taken from a name; C99 tells 63 apart, and prefixes are added."""
+KEYWORDS = frozenset(
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
+    asm typeof and or not xor class this new delete template namespace private public protected virtual
+    """.split()  # noqa: SIM905
+)
+"""Of C99, its usual extensions and, for those who include the header there, C++."""
+
+
+def identifiers(names: Iterable[str]) -> dict[str, str]:
+    """Name → a C identifier that resembles it, all different."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        base = re.sub(r"[^A-Za-z0-9]+", "_", name)[:LONGEST].strip("_") or "n"
+        if base[0].isdigit() or base in KEYWORDS:
+            base = f"n_{base}"
+        identifier, count = base, 1
+        while identifier in taken:
+            count += 1
+            identifier = f"{base}_{count}"
+        taken.add(identifier)
+        found[name] = identifier
+    return found
+
+
+def comment(text: str) -> str:
+    """Text inside a C comment: printable ASCII on one line, without what would end the comment or the line."""
+    plain = "".join(c if " " <= c <= "~" else "?" for c in text)
+    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")

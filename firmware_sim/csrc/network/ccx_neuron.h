@@ -1,0 +1,100 @@
+/* One step of one neuron: leak, integrate, fire, reset, bit for bit as cortexcore/export/integer.py has it.
+ *
+ *     u <- wrap(tz(u * (4095 - du) / 4096) + drive)           into (-2^23, 2^23]
+ *     v <- clip(tz(v * (4096 - dv) / 4096) + u + bias)        to +-(2^23 - 1)
+ *     fire where v > level;  then v <- 0, or v <- v - level, or v stays
+ *
+ * tz truncates toward zero. All in integers; no step can overflow 32 bits: each term is below 2^24.
+ */
+#ifndef CCX_NEURON_H
+#define CCX_NEURON_H
+
+#include "ccx_base.h"
+
+#define CCX_STATE_LIMIT 0x7FFFFF
+
+/* How v goes on after a spike. LATE takes the level off one step later, after the leak. */
+typedef enum { CCX_RESET_ZERO, CCX_RESET_SUBTRACT, CCX_RESET_LATE, CCX_RESET_NONE } ccx_reset;
+
+/* A population's parameters. A field is one value for all neurons, or, where its pointer is not NULL, one per neuron. */
+typedef struct {
+    const int16_t *keep_u_each;
+    const int16_t *keep_v_each;
+    const int32_t *level_each;
+    const int16_t *bias_each;
+    int32_t keep_u; /* 4095 - du, in 1/4096: what is left of u; 0 where there is no synaptic current */
+    int32_t keep_v; /* 4096 - dv, in 1/4096 */
+    int32_t level;  /* vth * 2^6 */
+    int32_t bias;   /* mantissa */
+    uint8_t bias_exp;
+    ccx_reset reset;
+    bool spiking;  /* false: a leaky integrator, whose output is v */
+    bool may_wrap; /* u can leave 24 bits: proven from the weights and the inputs' ranges */
+    bool may_clip; /* v can reach its clip */
+    bool may_idle; /* no bias: a neuron at rest without drive stays at rest, and may be skipped */
+} ccx_neurons;
+
+/* tz(x * keep / 4096) for |x| <= 2^23 and keep in 0..4096.
+ *
+ * The product has 35 bits and stands 20 bits up, so that the result is its upper word: x * 4 * (keep * 2^18) = x * keep
+ * * 2^20. The shift rounds down; where x is negative, 4095 / 4096 is added first, which turns that into rounding toward
+ * zero, since the product is a multiple of 1 / 4096. One SMLAL and four other instructions on Armv7-M. */
+CCX_KERNEL int32_t ccx_decay(int32_t x, int32_t keep)
+{
+    const int64_t up = (int64_t)((uint32_t)(x >> 31) & 0xFFF00000u);
+    return (int32_t)((up + (int64_t)(x * 4) * (keep * (1 << 18))) >> 32);
+}
+
+/* x modulo 2^24, in (-2^23, 2^23]. */
+CCX_KERNEL int32_t ccx_wrap(uint32_t x)
+{
+    return 0x800000 - (int32_t)((0x800000u - x) & 0xFFFFFFu);
+}
+
+CCX_KERNEL int32_t ccx_clip(int32_t v)
+{
+    if (v > CCX_STATE_LIMIT) {
+        return CCX_STATE_LIMIT;
+    }
+    return v < -CCX_STATE_LIMIT ? -CCX_STATE_LIMIT : v;
+}
+
+/* Advance neuron i by a step.
+ *
+ * drive: the sum of its currents times 2^6, modulo 2^32, of which u needs 24 bits.
+ * u: its current, kept only where keep_u is not 0; *v: its membrane.
+ * Returns whether it fired. */
+CCX_KERNEL bool ccx_neuron(const ccx_neurons *p, uint32_t i, uint32_t drive, int32_t *u, int32_t *v)
+{
+    const bool has_current = p->keep_u_each != NULL || p->keep_u != 0;
+    if (p->may_idle && (drive | (uint32_t)*v | (has_current ? (uint32_t)*u : 0u)) == 0u) {
+        *u = 0;
+        return false;
+    }
+    const int32_t before = *v;
+    const int32_t level = p->level_each != NULL ? p->level_each[i] : p->level;
+    const int32_t keep_v = p->keep_v_each != NULL ? p->keep_v_each[i] : p->keep_v;
+    const int32_t bias = (p->bias_each != NULL ? p->bias_each[i] : p->bias) * (int32_t)(1u << p->bias_exp);
+    uint32_t current = drive;
+    if (has_current) {
+        current += (uint32_t)ccx_decay(*u, p->keep_u_each != NULL ? p->keep_u_each[i] : p->keep_u);
+    }
+    *u = p->may_wrap ? ccx_wrap(current) : (int32_t)current;
+    int32_t now = (keep_v == 4096 ? before : ccx_decay(before, keep_v)) + *u + bias;
+    if (p->reset == CCX_RESET_LATE && p->spiking && before > level) {
+        now -= level; /* before is above its level just where the neuron fired the step before */
+    }
+    if (p->may_clip) {
+        now = ccx_clip(now);
+    }
+    const bool fired = p->spiking && now > level;
+    if (fired && p->reset == CCX_RESET_ZERO) {
+        now = 0;
+    } else if (fired && p->reset == CCX_RESET_SUBTRACT) {
+        now -= level;
+    }
+    *v = now;
+    return fired;
+}
+
+#endif

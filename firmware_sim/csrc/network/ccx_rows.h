@@ -1,0 +1,129 @@
+/* Rows of weights: how they are stored, added to sums, and multiplied.
+ *
+ * A row is what one source neuron sends to its targets (event-driven kernels), or what one target receives (dense
+ * kernels). Weights have 4, 8 or 16 bits, without the power of two that all of a layer share; rows of 4 bits hold two a
+ * byte, the lower half first, and start at a whole byte. Sums of 16 bits are proven to hold; sums of 32 bits count modulo
+ * 2^32, of which the neuron needs no more than 26 bits.
+ */
+#ifndef CCX_ROWS_H
+#define CCX_ROWS_H
+
+#include "ccx_base.h"
+
+#if defined(__ARM_FEATURE_SIMD32) && __ARM_FEATURE_SIMD32
+#include <arm_acle.h>
+#define CCX_DSP 1
+#else
+#define CCX_DSP 0
+#endif
+
+/* Bytes of a row of `count` weights. */
+CCX_KERNEL uint32_t ccx_row_bytes(uint32_t bits, uint32_t count)
+{
+    return (count * bits + 7u) / 8u;
+}
+
+/* Weight i of a row. */
+CCX_KERNEL int32_t ccx_weight(const void *row, uint32_t bits, uint32_t i)
+{
+    if (bits == 4u) {
+        const uint32_t byte = ((const uint8_t *)row)[i >> 1];
+        return (int32_t)(((byte >> ((i & 1u) * 4u)) & 15u) ^ 8u) - 8;
+    }
+    return bits == 8u ? ((const int8_t *)row)[i] : ((const int16_t *)row)[i];
+}
+
+/* Value i of what a source sends: signed, 8, 16 or 32 bits. */
+CCX_KERNEL int32_t ccx_value(const void *values, uint32_t bits, uint32_t i)
+{
+    if (bits == 8u) {
+        return ((const int8_t *)values)[i];
+    }
+    return bits == 16u ? ((const int16_t *)values)[i] : ((const int32_t *)values)[i];
+}
+
+/* Where the weight of target i stands in a row of `count` weights of 8 bits that adds to sums of 16: with CCX_LANES in
+ * each whole four the inner two change places, so that SXTAB16, which takes bytes 0 and 2, finds neighbours there. */
+CCX_KERNEL uint32_t ccx_lane(uint32_t i, uint32_t count)
+{
+    if (!CCX_LANES || (i | 3u) >= count) {
+        return i;
+    }
+    return (i & ~3u) | ((i & 1u) << 1) | ((i >> 1) & 1u);
+}
+
+#if CCX_DSP
+CCX_KERNEL uint32_t ccx_load(const void *from)
+{
+    uint32_t word;
+    __builtin_memcpy(&word, from, sizeof word);
+    return word;
+}
+
+CCX_KERNEL void ccx_store(void *to, uint32_t word)
+{
+    __builtin_memcpy(to, &word, sizeof word);
+}
+
+/* Four weights of 8 bits, in the order of ccx_lane, to four sums of 16 bits in two words: two instructions. */
+CCX_KERNEL void ccx_add_four(uint32_t *low, uint32_t *high, uint32_t weights)
+{
+    *low = (uint32_t)__sxtab16((int16x2_t)*low, (int8x4_t)weights);
+    *high = (uint32_t)__sxtab16((int16x2_t)*high, (int8x4_t)__ror(weights, 8));
+}
+#endif
+
+/* sums[i] += row[i]: one event. `sums`: int16_t or uint32_t [count]. */
+CCX_KERNEL void ccx_add_row(void *restrict sums, uint32_t sum_bits, const void *restrict row, uint32_t bits,
+                            uint32_t count)
+{
+    uint32_t i = 0;
+    if (sum_bits == 32u) {
+        uint32_t *const wide = sums;
+        for (; i < count; ++i) {
+            wide[i] += (uint32_t)ccx_weight(row, bits, i);
+        }
+        return;
+    }
+    int16_t *const narrow = sums;
+#if CCX_DSP && CCX_LANES
+    for (; bits == 8u && i + 4u <= count; i += 4u) {
+        uint32_t low = ccx_load(narrow + i), high = ccx_load(narrow + i + 2);
+        ccx_add_four(&low, &high, ccx_load((const int8_t *)row + i));
+        ccx_store(narrow + i, low);
+        ccx_store(narrow + i + 2, high);
+    }
+#endif
+    for (; i < count; ++i) {
+        narrow[i] = (int16_t)(narrow[i] + ccx_weight(row, bits, bits == 8u ? ccx_lane(i, count) : i));
+    }
+}
+
+/* sums[i] += row[i] * value: one graded event. */
+CCX_KERNEL void ccx_add_scaled_row(uint32_t *restrict sums, const void *restrict row, uint32_t bits, int32_t value,
+                                   uint32_t count)
+{
+    for (uint32_t i = 0; i < count; ++i) {
+        sums[i] += (uint32_t)ccx_weight(row, bits, i) * (uint32_t)value;
+    }
+}
+
+/* Sum over i of row[first + i] * values[i * step], modulo 2^32. */
+CCX_KERNEL uint32_t ccx_dot(const void *row, uint32_t bits, uint32_t first, const void *values, uint32_t value_bits,
+                            uint32_t step, uint32_t count)
+{
+    uint32_t sum = 0, i = 0;
+#if CCX_DSP
+    for (; bits == 8u && value_bits == 8u && step == 1u && i + 4u <= count; i += 4u) {
+        const uint32_t w = ccx_load((const int8_t *)row + first + i), x = ccx_load((const int8_t *)values + i);
+        sum = (uint32_t)__smlad(__sxtb16((int8x4_t)w), __sxtb16((int8x4_t)x), (int32_t)sum);
+        sum = (uint32_t)__smlad(__sxtb16((int8x4_t)__ror(w, 8)), __sxtb16((int8x4_t)__ror(x, 8)), (int32_t)sum);
+    }
+#endif
+    for (; i < count; ++i) {
+        sum += (uint32_t)ccx_weight(row, bits, first + i) * (uint32_t)ccx_value(values, value_bits, i * step);
+    }
+    return sum;
+}
+
+#endif
