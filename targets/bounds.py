@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cortexcore.export.bounds import Range, bound, sent_ranges, sum_range
+from cortexcore.export.integer_currents import FLOAT32_EXACT
 from cortexcore.export.network import STATE_LIMIT, IntegerNetwork, Operation, Population
+from cortexcore.export.stored_weight import stored_weight
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,9 @@ def largest_sum(operation: Operation, sent: Range) -> int:
     """Largest magnitude that Σ w·s, or any part of it, can have for s anywhere in ``sent``."""
     least, most = sum_range(operation, sent)
     return int(np.maximum(-least, most).max(initial=0))
+
+
+def digit_bits(operation: Operation) -> int:
+    """Bits of a source value for which the sum stays exact in float32; 0 where not even one bit does."""
+    one = max(1, largest_sum(operation, (-1, 1)) >> stored_weight(operation)[1])
+    return (FLOAT32_EXACT // one).bit_length() - 1 if one <= FLOAT32_EXACT // 2 else 0

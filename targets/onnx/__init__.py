@@ -1,1 +1,1 @@
-"""ONNX Runtime: the integer network as two ONNX models, exact to the last bit."""
+"""ONNX Runtime: the integer network, exact to the last bit, and float graphs, each as three ONNX models."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from cortexcore.errors import GraphError
+
+Precision = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True)
@@ -13,10 +16,15 @@ class OnnxConfig:
 
     Attributes:
         threads: threads within an operator; 1 by default, which is quickest for networks of this size.
+        precision: what float graphs compute in: float64 reproduces the reference to the last spike; float32 is smaller,
+            quicker and what networks are trained in. Integer networks do not heed it.
     """
 
     threads: int = 1
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if not 1 <= self.threads <= 256:
             raise GraphError(f"threads is {self.threads}, it must be in 1…256")
+        if self.precision not in get_args(Precision):
+            raise GraphError(f"precision is '{self.precision}', use one of {', '.join(get_args(Precision))}")

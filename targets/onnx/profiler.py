@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from cortexcore.export.integer import check_inputs
-from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays
-from cortexcore.targets.onnx.session import OnnxArtifact, feeds, open_session
+from cortexcore.targets.onnx.models import OnnxArtifact, open_session
 from cortexcore.targets.profile import Figure
 
 RUNS, WARM_UPS = 20, 3
@@ -30,18 +29,17 @@ class Node:
     count: int
 
 
-def profile_nodes(artifact: OnnxArtifact, inputs: Arrays) -> tuple[Node, ...]:
-    """Nodes of the sequence form, those of loops' bodies among them, over 20 runs after 3 warm-ups.
+def profile_nodes(artifact: OnnxArtifact[Any], feeds: Arrays) -> tuple[Node, ...]:
+    """Nodes of the sequence model, those of loops' bodies among them, over 20 runs after 3 warm-ups.
 
     Args:
-        inputs: one inference, [T, 1, *shape] each.
+        feeds: one inference, [T, 1, *shape] each, in the types that the model takes.
     """
     with tempfile.TemporaryDirectory(prefix="cortexcore-onnx-") as folder:
         prefix = str(Path(folder) / "profile")
         session = open_session(artifact.sequence, artifact.config, "sequence.onnx", prefix).runtime
-        given = feeds(session, check_inputs(artifact.network, inputs))
         for _ in range(WARM_UPS + RUNS):
-            session.run(None, given)
+            session.run(None, dict(feeds))
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     runs: list[list[Mapping[str, object]]] = []
     for event in sorted(events, key=lambda e: (e["ts"], -e["dur"])):
@@ -52,36 +50,46 @@ def profile_nodes(artifact: OnnxArtifact, inputs: Arrays) -> tuple[Node, ...]:
     return _summed(event for run in runs[WARM_UPS:] for event in run)
 
 
-def layer_times(network: IntegerNetwork, nodes: Iterable[Node]) -> dict[str, dict[str, Figure]]:
-    """Population → seconds and nodes of one inference, in its connections and in its neurons.
+def layer_times(layers: Mapping[str, Sequence[str]], nodes: Iterable[Node]) -> dict[str, dict[str, Figure]]:
+    """Layer → seconds and nodes of one inference, in its connections and in itself.
+
+    Args:
+        layers: population or graph node → its connections, where their nodes are named apart.
 
     A loop's own node is left out, since its body's nodes stand for it. Nodes of no population, which shape the inputs,
     are under "(inputs)".
     """
     said = f"per inference, mean of {RUNS} runs; profiling adds a microsecond or two to each node: compare, do not add"
     nodes = [node for node in nodes if node.operator != "Scan"]
-    layers: dict[str, dict[str, Figure]] = {}
-    for name in [*(p.name for p in network.populations), _NONE]:
-        parts = {"currents": [n for n in nodes if _place(network, n.name) == (name, True)]}
-        parts["neurons"] = [n for n in nodes if _place(network, n.name) == (name, False)]
+    found: dict[str, dict[str, Figure]] = {}
+    for name in [*layers, _NONE]:
+        rest = "neurons" if layers.get(name) else "nodes"
+        parts = {"currents": [n for n in nodes if _place(layers, n.name) == (name, True)]}
+        parts[rest] = [n for n in nodes if _place(layers, n.name) == (name, False)]
         figures = {}
         for part, those in parts.items():
             if those:
                 seconds, count = sum(n.seconds for n in those) / RUNS, sum(n.count for n in those) / RUNS
                 figures[f"time in {part}"] = Figure(seconds, "s", "measured", _SOURCE, said)
-                figures[f"nodes in {part}"] = Figure(count, "nodes", "measured", _SOURCE, "run per inference")
+                figures[f"{part}: nodes run"] = Figure(count, "nodes", "measured", _SOURCE, "per inference")
         if figures:
-            layers[name] = figures
-    return layers
+            found[name] = figures
+    return found
 
 
-def _place(network: IntegerNetwork, node: str) -> tuple[str, bool]:
-    """The population that a node belongs to, "(inputs)" for none, and whether it computes a connection's current."""
-    for p in network.populations:
-        if any(node.startswith(f"{p.name}/{s.name}/") for s in p.synapses):
-            return p.name, True
-    found = [p.name for p in network.populations if node.startswith(f"{p.name}/")]
-    return max(found, key=len, default=_NONE), False
+def model_memory(artifact: OnnxArtifact[Any], held: str) -> dict[str, Figure]:
+    """Bytes of the models that run, and how they hold the weights."""
+    sizes = {"sequence": len(artifact.sequence), "step": len(artifact.step)}
+    source = "size of the serialized ONNX model"
+    return {f"{name} model": Figure(size, "B", "measured", source, held) for name, size in sizes.items()}
+
+
+def _place(layers: Mapping[str, Sequence[str]], node: str) -> tuple[str, bool]:
+    """The layer that a node belongs to, "(inputs)" for none, and whether it computes a connection's current."""
+    for layer, connections in layers.items():
+        if any(node.startswith(f"{layer}/{connection}/") for connection in connections):
+            return layer, True
+    return max((layer for layer in layers if node.startswith(f"{layer}/")), key=len, default=_NONE), False
 
 
 def _summed(events: Iterable[Mapping[str, object]]) -> tuple[Node, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from cortexcore.export.network import InputPort, IntegerNetwork
 from cortexcore.targets.base import CheckReport, Problem
-from cortexcore.targets.onnx.exact import digit_bits
+from cortexcore.targets.bounds import digit_bits
 from cortexcore.targets.tflite.form import NEXT, PREVIOUS, TRACE
 
 

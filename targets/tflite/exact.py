@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from cortexcore.export.bounds import Range, bound, sent_ranges
 from cortexcore.export.integer_currents import FLOAT32_EXACT
 from cortexcore.export.network import STATE_LIMIT, THRESHOLD_SHIFT, InputPort, IntegerNetwork, Operation, Population
+from cortexcore.export.stored_weight import stored_weight
 from cortexcore.targets.bounds import guards, largest_sum
-from cortexcore.targets.onnx.exact import stored_weight
 
 HALF_WRAP = STATE_LIMIT + 1
 """Currents in (−2^23, 2^23] are their own value modulo 2^24, and two of them add up exactly in float32."""

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer_currents import WRAP
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Conv2d, Dense, IntegerNetwork, Synapses
-from cortexcore.targets.onnx.exact import digit_bits, stored_weight
+from cortexcore.export.stored_weight import stored_weight
+from cortexcore.targets.bounds import digit_bits
 from cortexcore.targets.tflite.exact import fits_float32
 from cortexcore.targets.tflite.flatbuffer import NONE, ModelBuild, Quantization
 from cortexcore.targets.tflite.neuron import emit_wrap, real

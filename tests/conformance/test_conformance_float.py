@@ -46,8 +46,9 @@ from cortexcore.export.nodes import (
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.floating.lower import lower
 from cortexcore.targets.onnx.floating.plan import make_plan
-from cortexcore.targets.onnx.floating.session import FloatArtifact, run
+from cortexcore.targets.onnx.floating.run import run
 from cortexcore.targets.onnx.floating.stepper import FloatStepper
+from cortexcore.targets.onnx.models import OnnxArtifact
 
 DT, STEPS, BATCH = 1e-3, 60, 3
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
@@ -60,8 +61,8 @@ spike in a thousand in every network of the zoo that was tried, a wrong reset or
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def models(graph: Graph, dtype: str) -> FloatArtifact:
-    return lower(graph, OnnxConfig(), dtype)  # type: ignore[arg-type]
+def models(graph: Graph, dtype: str) -> OnnxArtifact[Graph]:
+    return lower(graph, OnnxConfig(precision=dtype))  # type: ignore[arg-type]
 
 
 def equal_but_for_rounding(found: np.ndarray, wanted: np.ndarray, dtype: str, what: str) -> None:

@@ -117,8 +117,8 @@ def test_reference_is_the_float_graph(tmp_path):
 
 
 def test_the_wrong_kind_of_network_or_options_is_refused():
-    with pytest.raises(GraphError, match="target 'onnx' runs an integer network: quantize the graph first"):
-        compile(graph(), "onnx")
+    with pytest.raises(GraphError, match="target 'tflite' runs an integer network: quantize the graph first"):
+        compile(graph(), "tflite")
     with pytest.raises(GraphError, match="target 'reference' runs a float graph"):
         compile(network(), "reference")
     with pytest.raises(GraphError, match="takes the options of IntegerConfig, got OnnxConfig"):

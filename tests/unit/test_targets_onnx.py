@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from cortexcore.errors import GraphError
 from cortexcore.export import integer
 from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.export.stored_weight import stored_weight
+from cortexcore.targets.bounds import digit_bits
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.onnx.config import OnnxConfig
-from cortexcore.targets.onnx.exact import digit_bits, stored_weight
 from cortexcore.targets.registry import get_target
 
 onnx = pytest.importorskip("onnx")

@@ -33,11 +33,12 @@ from cortexcore.export.nodes import (
 from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.onnx.floating import check as checking
 from cortexcore.targets.onnx.floating.check import check
-from cortexcore.targets.onnx.floating.lower import load, lower, save
-from cortexcore.targets.onnx.floating.precision import PRECISIONS
+from cortexcore.targets.onnx.floating.lower import lower
 from cortexcore.targets.onnx.floating.profile import profile
-from cortexcore.targets.onnx.floating.session import run
+from cortexcore.targets.onnx.floating.run import run
 from cortexcore.targets.onnx.floating.stepper import FloatStepper
+from cortexcore.targets.onnx.folder import load, save
+from cortexcore.targets.onnx.models import MODELS
 from cortexcore.targets.reference.saved import graph_sha256, load_graph, save_graph
 from cortexcore.targets.registry import get_target
 
@@ -94,7 +95,7 @@ def test_models_are_standard_and_say_what_they_are(form: str) -> None:
     onnx.checker.check_model(model, full_check=True)
     assert [o.domain for o in model.opset_import] == [""]
     about = json.loads({p.key: p.value for p in model.metadata_props}["cortexcore"])
-    assert about["sha256"] == graph_sha256(small()) and about["form"] == form and about["dtype"] == "float32"
+    assert about["sha256"] == graph_sha256(small()) and about["model"] == form and about["precision"] == "float32"
     assert about["metadata"] == {"classes": ["N", "V"], "frontend": {"rate_hz": 250}}
     assert about["dt_s"] == DT and about["inputs"] == [{"name": "x", "shape": [5]}]
     leading = {"sequence": ["T", "B"], "traced": ["T", "B"], "step": ["B"]}[form]
@@ -140,7 +141,7 @@ def test_a_loop_stacks_what_is_read_outside_it_alone() -> None:
         *(f"previous/{state}" for state in states),
     }
     assert len(loop.output) == len(states) + 1
-    found, wanted = run(lower(looped, OnnxConfig(), "float64"), X, trace=False), reference.run(looped, X)
+    found, wanted = run(lower(looped, OnnxConfig(precision="float64")), X, trace=False), reference.run(looped, X)
     np.testing.assert_allclose(found.outputs["y"], wanted.outputs["y"], rtol=0, atol=1e-12)  # the same sums, reordered
 
 
@@ -157,7 +158,7 @@ def test_a_membrane_at_its_threshold_does_not_fire(dtype: Any) -> None:
     edges = tuple(edge for name in neurons for edge in (("x", name), (name, f"y {name}")))
     graph = Graph(nodes, edges, DT, "euler")
     x = {"x": np.random.default_rng(0).integers(-1, 3, (200, 2, 4)).astype(np.float64)}
-    wanted, found = reference.run(graph, x), run(lower(graph, OnnxConfig(), dtype), x, trace=True)
+    wanted, found = reference.run(graph, x), run(lower(graph, OnnxConfig(precision=dtype)), x, trace=True)
     at = [int((x["x"] == 1).sum()), int((wanted.v["if"] == 3).sum())]
     assert min(at) > 10
     for name in neurons:
@@ -246,29 +247,29 @@ def test_everything_that_cannot_be_done_is_listed_at_once(monkeypatch: pytest.Mo
         "late": Delay(num(DT * 2**30)),
         "unread": IF((4,), num(1e41), num(1e-50), "zero"),
     }
-    found = {(p.node, p.reason): p.remedy for p in check(replace(graph, nodes=nodes))}
+    found = {(p.node, p.reason): p.remedy for p in check(replace(graph, nodes=nodes)).problems}
     assert found == {
         ("fc1", "needs a value of 1e+39, beyond float32"): "scale it down, or use float64",
         ("late", f"{2**32} values would wait in its longest delay, above {2**28}"): "shorten the delay",
         ("unread", "has a threshold of 1e-50, which is 0 in float32"): "scale it up, or use float64",
     }
-    assert [p.node for p in check(replace(graph, nodes=nodes), "float64")] == ["late"]
+    assert [p.node for p in check(replace(graph, nodes=nodes), "float64").problems] == ["late"]
     with pytest.raises(GraphError, match=r"'onnx' cannot take .* 'fc1': .*; 'late': .*; 'unread': "):
         lower(replace(graph, nodes=nodes), OnnxConfig())
-    assert check(graph) == check(graph, "float64") == []
+    assert check(graph).ok and check(graph, "float64").ok
     monkeypatch.setattr(checking, "MAX_PARAMETERS_BYTES", 200)
-    (problem,) = check(graph)
+    (problem,) = check(graph).problems
     assert problem.node == "fc1" and problem.reason.endswith("bytes, above 200") and problem.remedy == "split the graph"
-    assert check(graph, "float64")[0].remedy == "split the graph, or use float32"
+    assert check(graph, "float64").problems[0].remedy == "split the graph, or use float32"
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(GraphError, match="dtype is 'float16', use one of float32, float64"):
-        lower(small(), OnnxConfig(), "float16")  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match="precision is 'float16', use one of float32, float64"):
+        lower(small(), OnnxConfig(precision="float16"))  # type: ignore[arg-type]
 
 
 def test_metadata_that_is_not_json_is_refused() -> None:
-    with pytest.raises(GraphError, match="the graph's metadata cannot be written, it must hold JSON values"):
+    with pytest.raises(GraphError, match="the network's metadata cannot be written, it must hold JSON values"):
         lower(small(metadata={"classes": {1}}), OnnxConfig())
 
 
@@ -278,8 +279,8 @@ def test_shapes_may_hold_numpys_integers() -> None:
     nodes = {**graph.nodes, "x": Input((whole(2), 3, 5)), "c": conv, "n": IF((whole(36),), num(500), num(1), "zero")}
     spiking = replace(graph, nodes=nodes, edges=(*graph.edges[:-1], ("f", "n"), ("n", "y")), dt_s=np.float64(DT))
     x = {"x": np.random.default_rng(0).normal(size=(9, 2, 2, 3, 5))}
-    for dtype in PRECISIONS:
-        found = run(lower(spiking, OnnxConfig(), dtype), x, trace=False)
+    for dtype in ("float32", "float64"):
+        found = run(lower(spiking, OnnxConfig(precision=dtype)), x, trace=False)
         np.testing.assert_array_equal(found.outputs["y"], reference.run(spiking, x).outputs["y"])
 
 
@@ -342,21 +343,18 @@ def test_the_digest_survives_the_file(graph: Graph, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_round_trip(dtype: Any, tmp_path: Any) -> None:
-    artifact = lower(small(), OnnxConfig(threads=2), dtype)
+    artifact = lower(small(), OnnxConfig(threads=2, precision=dtype))
     save(artifact, tmp_path)
     assert {f.name for f in tmp_path.iterdir()} == {
         *("graph.nir", "sequence.onnx", "traced.onnx", "step.onnx", "config.json")
     }
     loaded = load(tmp_path)
-    assert loaded.sha256 == artifact.sha256 and loaded.config == artifact.config and loaded.dtype == dtype
+    assert loaded.sha256 == artifact.sha256 and loaded.config == artifact.config
     for kind in ("outputs", "spikes", "u", "v"):
         found, wanted = (getattr(run(each, X, trace=True), kind) for each in (loaded, artifact))
         assert found.keys() == wanted.keys()
         for name in wanted:
             np.testing.assert_array_equal(found[name], wanted[name])
-
-
-FORMS = ("sequence", "traced", "step")
 
 
 @pytest.fixture
@@ -365,7 +363,7 @@ def folder(tmp_path: Any) -> Any:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["graph.nir", "config.json", *(f"{form}.onnx" for form in FORMS)])
+@pytest.mark.parametrize("name", ["graph.nir", "config.json", *(f"{form}.onnx" for form in MODELS)])
 def test_a_missing_or_damaged_file_is_one_sentence(name: str, folder: Any) -> None:
     (folder / name).write_bytes(b"nothing of ours")
     with pytest.raises(BundleError):
@@ -375,18 +373,18 @@ def test_a_missing_or_damaged_file_is_one_sentence(name: str, folder: Any) -> No
         load(folder)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", MODELS)
 def test_models_of_another_graph_form_or_precision_are_refused(form: str, folder: Any, tmp_path: Any) -> None:
     other = tmp_path / "other"
     other.mkdir()
     own = (folder / f"{form}.onnx").read_bytes()
-    said = rf"{form}\.onnx is not the {form} form of the graph in graph\.nir: lower it again"
+    said = rf"{form}\.onnx is not the {form} model of the network beside it: lower the network again"
     for graph, dtype in ((small(1), "float32"), (small(), "float64")):
-        model = getattr(lower(graph, OnnxConfig(), dtype), form)  # type: ignore[arg-type]
+        model = getattr(lower(graph, OnnxConfig(precision=dtype)), form)  # type: ignore[arg-type]
         (folder / f"{form}.onnx").write_bytes(model)
-        with pytest.raises(BundleError, match=r"\.onnx is not the \w+ form of the graph in graph\.nir"):
+        with pytest.raises(BundleError, match=r"\.onnx is not the \w+ model of the network beside it"):
             load(folder)
-    shutil.copy(folder / f"{FORMS[FORMS.index(form) - 1]}.onnx", folder / f"{form}.onnx")
+    shutil.copy(folder / f"{MODELS[MODELS.index(form) - 1]}.onnx", folder / f"{form}.onnx")
     with pytest.raises(BundleError, match=said):
         load(folder)
     foreign = onnx.load_from_string(own)
@@ -407,10 +405,10 @@ import numpy as np
 from pathlib import Path
 from cortexcore.errors import TargetUnavailable
 from cortexcore.targets.onnx.floating.check import check
-from cortexcore.targets.onnx.floating.lower import load, lower
-from cortexcore.targets.onnx.floating.precision import PRECISIONS
+from cortexcore.targets.onnx.floating.lower import lower
+from cortexcore.targets.onnx.folder import load
 from cortexcore.targets.onnx.floating.profile import profile
-from cortexcore.targets.onnx.floating.session import run
+from cortexcore.targets.onnx.floating.run import run
 from cortexcore.targets.onnx.floating.stepper import FloatStepper
 folder = Path({str(folder)!r})
 x = np.load(folder / "x.npy")
@@ -420,9 +418,9 @@ stepper = FloatStepper(artifact)
 stepper.start(3)
 np.save(folder / "y0.npy", stepper.step({{"x": x[0]}})["y"])
 profile(artifact, {{"x": x}})
-assert not check(artifact.graph)
+assert check(artifact.network).ok
 try:
-    lower(artifact.graph, artifact.config)
+    lower(artifact.network, artifact.config)
 except TargetUnavailable as error:
     print(error)
 """
@@ -435,15 +433,16 @@ except TargetUnavailable as error:
 
 
 def test_the_profile_counts_as_the_references_does() -> None:
-    artifact, target = lower(small(), OnnxConfig(), "float64"), get_target("reference")
+    artifact, target = lower(small(), OnnxConfig(precision="float64")), get_target("reference")
     found, wanted = profile(artifact, X), target.profile(target.lower(small(), target.config()), X)
     assert found.target == "onnx" and "float64, threads: 1" in found.conditions
     assert found.operations.keys() == wanted.operations.keys() and wanted.operations["spikes"].value > 0
     for name, figure in wanted.operations.items():
         assert found.operations[name].value == pytest.approx(figure.value, rel=1e-12), name
-    assert {n: f["spikes"].value for n, f in found.layers.items()} == {
+    assert {n: f["spikes"].value for n, f in found.layers.items() if "spikes" in f} == {
         n: f["spikes"].value for n, f in wanted.layers.items()
     }
+    assert all(found.layers[node]["time in nodes"].value > 0 for node in wanted.layers)
     assert found.memory["sequence model"].value == len(artifact.sequence)
     assert found.memory["state"].value == wanted.memory["state"].value == 8 * (4 * 4 + 2 * 4)
     assert profile(lower(small(), OnnxConfig()), X).memory["state"].value == 4 * (4 * 4 + 2 * 4)

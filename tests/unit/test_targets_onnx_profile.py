@@ -31,7 +31,8 @@ def awkward() -> IntegerNetwork:
 def counts(steps: int) -> dict[tuple[str, str], float]:
     network = awkward()
     x = np.random.default_rng(0).integers(-5, 6, (steps, 1, 9))
-    times = layer_times(network, profile_nodes(compile(network, "onnx").artifact, {"x": x}))
+    synapses = {p.name: [s.name for s in p.synapses] for p in network.populations}
+    times = layer_times(synapses, profile_nodes(compile(network, "onnx").artifact, {"x": x.astype(np.int8)}))
     assert all(f.value > 0 and f.kind == "measured" for figures in times.values() for f in figures.values())
     return {
         (name, part): f.value for name, figures in times.items() for part, f in figures.items() if f.unit == "nodes"
@@ -42,13 +43,13 @@ def test_nodes_belong_to_their_populations():
     """Outside loops a current is computed once; a loop's and the neurons' nodes run once more with every step."""
     few, more = counts(3), counts(5)
     assert few.keys() == {
-        *((p, f"nodes in {part}") for p in ("a", "a/b") for part in ("currents", "neurons")),
-        ("(inputs)", "nodes in neurons"),
+        *((p, f"{part}: nodes run") for p in ("a", "a/b") for part in ("currents", "neurons")),
+        ("(inputs)", "nodes: nodes run"),
     }
     growth = {key: (more[key] - few[key]) / 2 for key in few}
-    assert growth["a", "nodes in currents"] == 0 and growth["(inputs)", "nodes in neurons"] == 0
-    assert growth["a", "nodes in neurons"] >= 6 and growth["a/b", "nodes in neurons"] >= 6
-    assert growth["a/b", "nodes in currents"] == 3  # a product, a cast, a scale
+    assert growth["a", "currents: nodes run"] == 0 and growth["(inputs)", "nodes: nodes run"] == 0
+    assert growth["a", "neurons: nodes run"] >= 6 and growth["a/b", "neurons: nodes run"] >= 6
+    assert growth["a/b", "currents: nodes run"] == 3  # a product, a cast, a scale
     assert all(value == int(value) for value in (*growth.values(), *few.values()))
 
 

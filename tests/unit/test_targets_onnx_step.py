@@ -9,7 +9,7 @@ from cortexcore.errors import DataError
 from cortexcore.export import integer
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
-from cortexcore.targets.onnx.exact import input_dtype, multiplies_in_int8
+from cortexcore.targets.onnx.integer.exact import input_dtype, multiplies_in_int8
 
 pytest.importorskip("onnx")
 

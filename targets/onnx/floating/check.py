@@ -9,8 +9,8 @@ import numpy as np
 from cortexcore.export.dynamics import delay_steps, dynamics
 from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Delay, Float, Neuron, Node
-from cortexcore.targets.base import Problem
-from cortexcore.targets.onnx.floating.precision import Precision
+from cortexcore.targets.base import CheckReport, Problem
+from cortexcore.targets.onnx.config import Precision
 
 MAX_WAITING = 2**28
 """Values that may stand in one delay; a step of the step form copies them all."""
@@ -18,7 +18,7 @@ MAX_PARAMETERS_BYTES = 2**31 - 2**24
 """A protocol buffer ends at 2 GiB, which ONNX models are; the difference is for what they hold beside parameters."""
 
 
-def check(graph: Graph, dtype: Precision = "float32") -> list[Problem]:
+def check(graph: Graph, dtype: Precision = "float32") -> CheckReport:
     """Every node of which no model in this precision can be made, with reason and remedy."""
     flat = graph.flat
     problems: list[Problem] = []
@@ -34,7 +34,7 @@ def check(graph: Graph, dtype: Precision = "float32") -> list[Problem]:
         remedy = "split the graph" if dtype == "float32" else "split the graph, or use float32"
         reason = f"the graph's parameters, most of them here, take {total} bytes, above {MAX_PARAMETERS_BYTES}"
         problems.append(Problem(largest, reason, remedy))
-    return problems
+    return CheckReport("onnx", tuple(problems))
 
 
 def _beyond_float32(graph: Graph, name: str, node: Node) -> Iterator[Problem]:

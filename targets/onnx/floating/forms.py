@@ -17,12 +17,12 @@ from typing import Any
 
 from cortexcore.export.graph import Graph
 from cortexcore.targets.onnx.build import Build, finish
+from cortexcore.targets.onnx.config import Precision
 from cortexcore.targets.onnx.floating.groups import KINDS, emit_group, emit_step
 from cortexcore.targets.onnx.floating.memory import Memory
 from cortexcore.targets.onnx.floating.neuron import States
 from cortexcore.targets.onnx.floating.place import Place, port
 from cortexcore.targets.onnx.floating.plan import Plan, make_plan
-from cortexcore.targets.onnx.floating.precision import Precision
 from cortexcore.targets.onnx.floating.signals import Signals
 
 

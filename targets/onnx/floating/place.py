@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from cortexcore.targets.onnx.build import DTYPES, Build, value
-from cortexcore.targets.onnx.floating.precision import Precision
+from cortexcore.targets.onnx.config import Precision
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from cortexcore.errors import DataError
@@ -11,52 +9,30 @@ from cortexcore.export.graph import Graph
 from cortexcore.export.nodes import Float
 from cortexcore.export.reference import check_inputs
 from cortexcore.targets.base import Array, Arrays
-from cortexcore.targets.onnx.floating.session import TYPES, FloatArtifact, narrowed
-
-PREVIOUS, NEXT = "previous/", "next/"
+from cortexcore.targets.onnx.floating.run import narrowed
+from cortexcore.targets.onnx.memory import StepMemory
+from cortexcore.targets.onnx.models import OnnxArtifact
 
 
 class FloatStepper:
-    """Implements :class:`cortexcore.targets.base.Stepper`; tensors are bound to memory once, and states swap places."""
+    """Implements :class:`cortexcore.targets.base.Stepper`."""
 
-    def __init__(self, artifact: FloatArtifact) -> None:
-        self._graph = artifact.graph
+    def __init__(self, artifact: OnnxArtifact[Graph]) -> None:
+        self._graph = artifact.network
         self._session = artifact.session("step").runtime
-        self._run = self._session.run_with_iobinding
         self.start()
 
     def start(self, batch: int = 1) -> None:
         self._batch = batch
-        inputs = {i.name: self._empty(i) for i in self._session.get_inputs()}
-        outputs = {o.name: self._empty(o) for o in self._session.get_outputs()}
-        self._inputs = {name: inputs[name] for name in self._graph.inputs}
-        self._outputs = {name: outputs[name] for name in self._graph.outputs}
-        after = {name: name.replace(PREVIOUS, NEXT, 1) for name in inputs.keys() - self._inputs.keys()}
-        swapped_inputs = inputs | {before: outputs[name] for before, name in after.items()}
-        swapped_outputs = outputs | {name: inputs[before] for before, name in after.items()}
-        self._bound = [*inputs.values(), *outputs.values()]  # ONNX Runtime holds addresses, not the arrays
-        self._bindings = self._bind(inputs, outputs), self._bind(swapped_inputs, swapped_outputs)
+        self._memory = StepMemory(self._session, batch)
 
     def step(self, inputs: Arrays) -> dict[str, Array]:
+        memory = self._memory.inputs
         checked = check_step(self._graph, inputs, self._batch)
-        fitting = {name: narrowed(name, values, self._inputs[name].dtype) for name, values in checked.items()}
+        fitting = {name: narrowed(name, values, memory[name].dtype) for name, values in checked.items()}
         for name, values in fitting.items():
-            self._inputs[name][...] = values
-        now, after = self._bindings
-        self._run(now)
-        self._bindings = after, now
-        return {name: values.copy() for name, values in self._outputs.items()}
-
-    def _empty(self, port: Any) -> Array:
-        """Zeros for a model's input or output; the batch is its first axis."""
-        return np.zeros((self._batch, *port.shape[1:]), TYPES[port.type])
-
-    def _bind(self, inputs: dict[str, Array], outputs: dict[str, Array]) -> Any:
-        binding = self._session.io_binding()
-        for bind, arrays in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
-            for name, array in arrays.items():
-                bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        return binding
+            memory[name][...] = values
+        return self._memory.step()
 
 
 def check_step(graph: Graph, inputs: Arrays, batch: int) -> dict[str, Float]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
 from cortexcore.targets.bounds import Guards
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.synapses import emit_modulo
+from cortexcore.targets.onnx.integer.synapses import emit_modulo
 
 
 @dataclass(frozen=True)

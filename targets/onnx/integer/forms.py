@@ -16,11 +16,11 @@ from cortexcore.export.integer import computing_order
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.onnx.build import Build, finish, value
-from cortexcore.targets.onnx.exact import input_dtype
-from cortexcore.targets.onnx.neuron import States, emit_sent
-from cortexcore.targets.onnx.population import emit_drive, emit_neurons, kept, previous_sent, state_slots
-from cortexcore.targets.onnx.scan import emit_group
-from cortexcore.targets.onnx.synapses import Lead
+from cortexcore.targets.onnx.integer.exact import input_dtype
+from cortexcore.targets.onnx.integer.neuron import States, emit_sent
+from cortexcore.targets.onnx.integer.population import emit_drive, emit_neurons, kept, previous_sent, state_slots
+from cortexcore.targets.onnx.integer.scan import emit_group
+from cortexcore.targets.onnx.integer.synapses import Lead
 
 
 def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:

@@ -15,9 +15,10 @@ import numpy as np
 from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer_currents import FLOAT32_EXACT, WRAP
 from cortexcore.export.network import THRESHOLD_SHIFT, Conv1d, Conv2d, Dense, IntegerNetwork, Synapses
-from cortexcore.targets.bounds import largest_sum
+from cortexcore.export.stored_weight import stored_weight
+from cortexcore.targets.bounds import digit_bits, largest_sum
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import digit_bits, multiplies_in_int8, stored_weight
+from cortexcore.targets.onnx.integer.exact import multiplies_in_int8
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from cortexcore.export.bounds import sent_ranges
 from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Synapses
 from cortexcore.targets.base import CheckReport, Problem
-from cortexcore.targets.bounds import largest_sum
-from cortexcore.targets.onnx.exact import digit_bits
+from cortexcore.targets.bounds import digit_bits, largest_sum
 
 
 def check(network: IntegerNetwork) -> CheckReport:

@@ -10,9 +10,9 @@ from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import Guards, guards
 from cortexcore.targets.onnx.build import Build
-from cortexcore.targets.onnx.exact import input_dtype
-from cortexcore.targets.onnx.neuron import States, emit_current_state, emit_push, emit_sent, emit_voltage
-from cortexcore.targets.onnx.synapses import Lead, emit_current
+from cortexcore.targets.onnx.integer.exact import input_dtype
+from cortexcore.targets.onnx.integer.neuron import States, emit_current_state, emit_push, emit_sent, emit_voltage
+from cortexcore.targets.onnx.integer.synapses import Lead, emit_current
 
 Key = tuple[str, str]
 """(kind, population or input) of a state that outlives a step: its "u", its "v", or the "sent" that loops read back."""

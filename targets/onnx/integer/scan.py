@@ -11,9 +11,24 @@ from cortexcore.export.integer_currents import FLOAT32_EXACT
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import guards
 from cortexcore.targets.onnx.build import Build, value
-from cortexcore.targets.onnx.neuron import States, emit_current_state, emit_push, emit_reset, emit_sent, emit_voltage
-from cortexcore.targets.onnx.population import Key, Slot, emit_drive, emit_neurons, kept, previous_sent, state_slots
-from cortexcore.targets.onnx.synapses import Lead
+from cortexcore.targets.onnx.integer.neuron import (
+    States,
+    emit_current_state,
+    emit_push,
+    emit_reset,
+    emit_sent,
+    emit_voltage,
+)
+from cortexcore.targets.onnx.integer.population import (
+    Key,
+    Slot,
+    emit_drive,
+    emit_neurons,
+    kept,
+    previous_sent,
+    state_slots,
+)
+from cortexcore.targets.onnx.integer.synapses import Lead
 
 
 def emit_group(

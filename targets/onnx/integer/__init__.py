@@ -1,0 +1,1 @@
+"""The integer network as ONNX models, exact to the last bit."""
