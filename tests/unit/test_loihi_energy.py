@@ -121,6 +121,8 @@ def test_energy_by_hand():
     assert energy["hops between tiles"].value == 0
     assert energy["input injection"].value == close(2 * 1.7 * PICO)
     assert energy["dynamic"].value == close((118 + 457 + 3.4 + 3.4) * PICO)
+    layers = profiled(two_layers(), "loihi1").layers
+    assert layers["r"]["energy: input injection"].value == 0 and layers["r"]["energy: spike messages"].value == 0
 
 
 def test_hops_by_hand():
@@ -177,6 +179,15 @@ def test_latency_of_loihi_1_by_hand():
     assert latency["per step p99"].value <= (max(busiest) + 113) * 1e-9
 
 
+def test_the_slow_end_of_loihi_1s_latency_by_hand():
+    """The same steps by SANA-FE's fit: 3.8 ns a synaptic operation, 9.7 and 6 an update, 30 a spike, 20 a message in,
+    5.1 one out, 1.8 µs the barrier. In its first step a has 3 operations, 2 active neurons, 1 spike, 2 messages in and
+    1 out; in its second 1 operation, an active and an inactive neuron, the message that it sends itself in and out."""
+    first, second = 3 * 3.8 + 2 * 9.7 + 30 + 2 * 20 + 5.1, 3.8 + 9.7 + 6 + 20 + 5.1
+    latency = profiled(two_layers(), "loihi1").latency
+    assert latency["per inference p50"].high == close((12 + first + second + 12 + 4 * 1800) * 1e-9)
+
+
 def test_latency_of_loihi_2_by_hand():
     """The same four steps with synaptic operations 5 times and updates twice as fast, and 200 ns a step."""
     busiest = [2 * 2.65, 3 * 0.7 + 2 * 4.2, 0.7 + 4.2 + 2.65, 2 * 2.65]
@@ -193,16 +204,17 @@ def test_the_barrier_grows_with_the_tiles_in_use():
 
 
 def test_a_loop_over_two_populations_takes_two_steps_of_the_chip_for_each():
-    """a and b send each other spikes, and nothing arrives: their 2 neurons are inactive in each of 2 steps and twice in
-    each on the chip, 8 updates. a computes in the chip's 2nd and 4th step, b in the 3rd and 5th: five steps."""
+    """a and b send each other spikes. a computes in the chip's 2nd and 4th step, b in the 3rd and 5th, both active: one
+    synaptic operation and one update, 0.7 + 4.2 ns; in the 1st step both idle. Twice 2 neurons in 2 steps: 8
+    updates, 4 of them active."""
     there, back = Dense(np.array([[2]], np.int32)), Dense(np.array([[2]], np.int32))
     feeds = (Synapses("w", "x", there), Synapses("l", "b", back, recurrent=True))
-    a = Population("a", (1,), feeds, 4095, 0, 15, ZERO)
+    a = Population("a", (1,), feeds, 4095, 0, 1, ZERO)
     b = Population("b", (1,), (Synapses("v", "a", there),), 4095, 0, 15, ZERO)
     network = IntegerNetwork((InputPort("x", (1,), 0, 1),), (a, b), (OutputPort("y", "b"),), 1e-3)
-    profile = loihi_profile(network, LoihiConfig(), {"x": np.zeros((2, 1, 1), int)})
-    assert profile.energy["neuron updates"].value == close(2 * 2 * 2 * 52 * PICO)
-    assert profile.latency["per inference p50"].value == close(5 * (2.65e-9 + 200e-9))
+    profile = loihi_profile(network, LoihiConfig(), {"x": np.ones((2, 1, 1), int)})
+    assert profile.energy["neuron updates"].value == close((4 * 81 + 4 * 52) * PICO)
+    assert profile.latency["per inference p50"].value == close((2.65 + 4 * 4.9 + 5 * 200) * 1e-9)
 
 
 @pytest.mark.parametrize("built", [two_layers, mixed], ids=["two_layers", "mixed"])
@@ -236,6 +248,17 @@ def test_occupancy_adds_up(chip):
     assert all(
         isinstance(cell, str) or (isinstance(cell, Figure) and cell.source) for row in rows for cell in row.values()
     )
+
+
+def test_cores_that_are_equally_full_share_a_row():
+    """2,048 neurons on two cores of Loihi 1: 1,024 each, of 3 synapses, together 6,144."""
+    feed = Synapses("w", "x", Dense(np.full((2048, 3), 2, np.int32)))
+    p = Population("a", (2048,), (feed,), 4095, 0, 15, ZERO)
+    network = IntegerNetwork((InputPort("x", (3,), 0, 1),), (p,), (OutputPort("y", "a"),), 1e-3)
+    row, total = loihi_profile(network, LoihiConfig(chip="loihi1"), {"x": np.ones((1, 1, 3), int)}).occupancy
+    assert [row[name].value for name in ("neurons", "cores", "axons in", "synapses together")] == [1024, 2, 3, 6144]
+    assert [total[name].value for name in ("neurons", "cores", "axons in")] == [2048, 2, 6]
+    assert row["fullest"].value == 100 and "by its neurons" in row["fullest"].conditions
 
 
 @pytest.mark.parametrize("chip", CHIPS)

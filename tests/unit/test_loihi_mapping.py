@@ -42,9 +42,11 @@ def test_bits_of_a_grid_by_hand():
 
 
 def test_words_of_lists_by_hand():
-    """16 bits each: 3·16 + 10 = 58 → 1 word; 4·16 + 10 = 74 → 2; 64·16 + 10 = 1034 → 17; 65 → 17 and 26 bits → 18."""
+    """16 bits each: 3·16 + 10 = 58 → 1 word; 4·16 + 10 = 74 → 2; 64·16 + 10 = 1034 → 17; 65 → 17 and 26 bits → 18.
+    Of 1 bit: 54 + 10 bits fill a word."""
     assert [list_words(np.array([n]), 16) for n in (0, 1, 3, 4, 64, 65, 128)] == [0, 1, 1, 2, 17, 18, 34]
     assert list_words(np.array([3, 0, 4]), 16) == 3
+    assert [list_words(np.array([n]), 1) for n in (54, 55)] == [1, 2]
 
 
 @pytest.mark.parametrize(("sources", "neurons", "words"), [(10, 1, 10), (50, 10, 150), (100, 50, 1300)])
@@ -67,6 +69,12 @@ def test_a_kernel_takes_the_words_that_lavas_compiler_prints():
     assert (kept.format, kept.words, kept.weight_bits, kept.index_bits) == ("shared", 81, 8, 0)
     cores = map_network(net, "loihi2").cores
     assert len(cores) == 10 and {core.axons_in for core in cores} == {1}
+
+
+def test_an_index_is_as_wide_as_the_core_needs():
+    limits = chip_limits("loihi2")
+    kept = {n: store("s", np.array([3]), n, 8, 0, None, limits) for n in (256, 257, 8192)}
+    assert [x.index_bits for x in kept.values()] == [8, 9, 13]
 
 
 def test_a_core_holds_the_kernels_of_its_own_channels():
@@ -99,12 +107,15 @@ def test_the_smallest_format_is_kept():
 
 def test_a_delay_takes_bits_of_every_synapse():
     """c reads b, one step before it, and a, two steps before: a delay of one step, one bit. On Loihi 1 a list of 56
-    synapses of 8 bits takes 458 bits, 8 words, and 514 bits, 9 words, with it."""
+    synapses of 8 bits takes 458 bits, 8 words, and 514 bits, 9 words, with it. On Loihi 2 three synapses of 16 bits
+    take 58 bits, with 2 more each 64, with 3 more 67."""
     a, b = population("a", (3,), ("x", full(3, 3))), population("b", (3,), ("a", full(3, 3)))
     cores = map_network(network(a, b, population("c", (3,), ("b", full(3, 3)), ("a", full(3, 3)))), "loihi1").cores
     assert [s.delay_bits for s in cores[2].synapses] == [0, 1]
     limits = chip_limits("loihi1")
     assert [store("s", np.full(1, 56), 56, 8, bits, None, limits).words for bits in (0, 1)] == [8, 9]
+    sparse = [store("s", np.array([3]), 9, 8, bits, None, chip_limits("loihi2")).words for bits in (0, 2, 3)]
+    assert sparse == [1, 1, 2]
 
 
 def test_one_core_each_by_hand():
@@ -190,6 +201,7 @@ def test_a_network_too_large_for_the_chip_is_refused_with_numbers():
     (problem,) = mapping_problems(net, "loihi1")
     assert "needs about 129 cores ('a' 129), and Loihi 1 has 128: 1 % too many" in problem.reason
     assert problem.remedy and mapping_problems(net, "loihi2") == []
+    assert mapping_problems(network(population("a", (131072,), ("x", full(131072, 1))), inputs=(1,)), "loihi1") == []
 
 
 def test_more_populations_than_cores_are_refused():
