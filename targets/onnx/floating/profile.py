@@ -46,4 +46,5 @@ def profile(artifact: OnnxArtifact[Graph], inputs: Arrays) -> Profile:
     )
     given = feeds(artifact.session("sequence").runtime, check_inputs(graph, once))
     times = layer_times({name: () for name in graph.flat.nodes}, profile_nodes(artifact, given))
-    return replace(whole, layers={name: {**whole.layers.get(name, {}), **figures} for name, figures in times.items()})
+    layers = {name: {**whole.layers.get(name, {}), **times.get(name, {})} for name in {**times, **whole.layers}}
+    return replace(whole, layers=layers)

@@ -34,4 +34,5 @@ def profile(artifact: OnnxArtifact[IntegerNetwork], inputs: Arrays) -> Profile:
     given = feeds(artifact.session("sequence").runtime, check_inputs(artifact.network, once))
     synapses = {p.name: tuple(s.name for s in p.synapses) for p in artifact.network.populations}
     times = layer_times(synapses, profile_nodes(artifact, given))
-    return replace(whole, layers={name: {**whole.layers.get(name, {}), **figures} for name, figures in times.items()})
+    layers = {name: {**whole.layers.get(name, {}), **times.get(name, {})} for name in {**times, **whole.layers}}
+    return replace(whole, layers=layers)
