@@ -1,8 +1,8 @@
 """How fast the targets run one network beside named peers, all in the same process and minute: run it alone.
 
-The seed's DeepSNN (2500 → 256 → 128 → 2, T = 100): the float reference and snnTorch eager on the same weights; the
-golden integer network and ONNX Runtime in both forms against snnTorch too, reset by delayed subtraction as there;
-and, with reset to zero, the golden network against Lava's simulation of it. Then the shipped beat model against
+The seed's DeepSNN (2500 → 256 → 128 → 2, T = 100) against snnTorch eager: the float graph of the same weights on the
+reference and in ONNX Runtime, and the 8-bit network quantized from it, golden and in both ONNX forms; then, with reset
+to zero, the golden network against Lava's simulation of it. Then the shipped beat model against
 Lava. Calls take turns, and ratios compare medians, and the fastest runs, of the same rounds: on a busy machine the
 medians of whatever runs in several processes, as Lava does, grow most. The times mean this machine alone.
 
@@ -24,12 +24,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from cortexcore.export.from_torch import from_torch
+from cortexcore.api import from_torch, quantize
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.opening import SHIPPED
 from cortexcore.runtime.bundle import load_bundle
 from cortexcore.targets.compiled import Compiled, compile
 from cortexcore.targets.energy.latency import cpu_name
+from cortexcore.targets.onnx.config import OnnxConfig
 from cortexcore.targets.registry import get_target
 
 SIZES, STEPS, BETA, DENSITY = (2500, 256, 128, 2), 100, 0.9, 0.1
@@ -120,13 +121,13 @@ def eager(model: object, x: np.ndarray) -> Call:
     return forward
 
 
-def stepwise(compiled: Compiled, x: np.ndarray) -> Call:
+def stepwise(compiled: Compiled, x: np.ndarray, name: str = "x") -> Call:
     stepper = compiled.stepper()
 
     def forward() -> None:
         stepper.start()
         for step in x:
-            stepper.step({"x": step})
+            stepper.step({name: step})
 
     return forward
 
@@ -139,38 +140,37 @@ def same(one: Compiled, other: Compiled, x: dict[str, np.ndarray]) -> None:
 
 
 def against_snntorch(rng: np.random.Generator) -> list[Table]:
-    """One inference, batch 1: float on the same weights, and the integer network of the same sizes."""
+    """One inference, batch 1, of the same weights: the float graph, and the network quantized from it to 8 bits."""
     import torch
 
     x, model = spikes(rng), snntorch_model()
     graph = from_torch(model, torch.zeros(1, SIZES[0]), dt_s=1e-3)
     (name,) = graph.inputs
-    reference, torch_call = compile(graph, "reference"), eager(model, x)
-    ours, theirs = next(iter(reference.run({name: x}).outputs.values())), np.asarray(torch_call())
-    title = f"DeepSNN {'-'.join(map(str, SIZES))}, T = {STEPS}, batch 1"
-    floats = Table(
-        f"{title}: float, the same weights",
-        timed(
-            {"snnTorch eager (float32)": (torch_call, 3), "reference (float64)": (lambda: reference.run({name: x}), 3)}
-        ),
-        f"{np.count_nonzero(ours != theirs)} of {int(theirs.sum())} output spikes differ between float32 and float64",
-    )
-    network = deep_snn(rng, "subtract")
-    golden, onnx = compile(network, "integer"), compile(network, "onnx")
-    same(golden, onnx, {"x": x})
-    integers = Table(
-        f"{title}: integer, the same sizes",
-        timed(
-            {
-                "snnTorch eager": (torch_call, 3),
-                "golden integer": (lambda: golden.run({"x": x}), 10),
-                "golden integer, 100 steps": (stepwise(golden, x), 3),
-                "ONNX sequence form": (lambda: onnx.run({"x": x}), 10),
-                "ONNX step form, 100 calls": (stepwise(onnx, x), 3),
-            }
-        ),
-    )
-    return [floats, integers]
+    torch_call = eager(model, x)
+    theirs = np.asarray(torch_call())
+    network = quantize(graph, bits=8, calibration={name: x})
+    reference, golden, onnx = compile(graph, "reference"), compile(network, "integer"), compile(network, "onnx")
+    tflite = compile(network, "tflite")
+    floats = {kind: compile(graph, "onnx", OnnxConfig(precision=kind)) for kind in ("float32", "float64")}
+    same(golden, onnx, {name: x})
+    same(golden, tflite, {name: x})
+    calls = {
+        "snnTorch eager (float32)": (torch_call, 3),
+        "reference (float64)": (lambda: reference.run({name: x}), 3),
+        "ONNX sequence, float32": (lambda: floats["float32"].run({name: x}), 10),
+        "ONNX sequence, integer": (lambda: onnx.run({name: x}), 10),
+        "ONNX step form, 100 calls": (stepwise(onnx, x, name), 3),
+        "TFLite sequence, integer": (lambda: tflite.run({name: x}), 10),
+        "TFLite step form, 100 calls": (stepwise(tflite, x, name), 3),
+        "golden integer": (lambda: golden.run({name: x}), 10),
+        "golden integer, 100 steps": (stepwise(golden, x, name), 3),
+    }
+    fired = {kind: next(iter(c.run({name: x}).outputs.values())) for kind, c in floats.items()}
+    fired |= {"reference": next(iter(reference.run({name: x}).outputs.values()))}
+    fired |= {"integer": next(iter(onnx.run({name: x}).outputs.values()))}
+    differing = ", ".join(f"{kind} {np.count_nonzero(values != theirs)}" for kind, values in fired.items())
+    title = f"DeepSNN {'-'.join(map(str, SIZES))}, T = {STEPS}, batch 1, the same weights"
+    return [Table(title, timed(calls), f"output spikes that differ from snnTorch's {int(theirs.sum())}: {differing}")]
 
 
 def against_lava(title: str, network: IntegerNetwork, x: dict[str, np.ndarray]) -> Table:
