@@ -1,23 +1,15 @@
-"""The virtual wearable behind a pseudo-terminal: to its host it looks like any serial port.
-
-The device holds both ends of the pseudo-terminal open. So its port keeps its path when a host leaves; what the device
-has under way waits until someone reads on or sends Start. A slow host slows the device down and loses nothing: the
-device then stands still where a real one would overflow.
-"""
+"""The virtual wearable behind a pseudo-terminal: to its host it looks like any serial port."""
 
 from __future__ import annotations
 
 import os
 import select
-import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
-from types import FrameType
 
-from cortexcore.errors import StreamError
+from cortexcore.firmware_sim.terminal import PseudoTerminal, stop_pipe, stopped_by_signals
 from cortexcore.firmware_sim.wearable.player import Player, Wearable
 from cortexcore.runtime.protocol import Decoder
 
@@ -34,8 +26,8 @@ def serve_wearable(wearable: Wearable) -> Iterator[str]:
     Raises:
         StreamError: this system has no pseudo-terminals.
     """
-    with _stop_pipe() as (stop, request_stop):
-        port = _Port.open()
+    with stop_pipe() as (stop, request_stop):
+        port = PseudoTerminal.open()
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="wearable") as executor:
             future = executor.submit(_serve, wearable, port, stop)
             try:
@@ -55,49 +47,12 @@ def run_wearable(wearable: Wearable, on_open: Callable[[str], None]) -> None:
     Raises:
         StreamError: this system has no pseudo-terminals.
     """
-    with _stop_pipe() as (stop, request_stop):
-
-        def handle(_signal: int, _frame: FrameType | None) -> None:
-            request_stop()
-
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            with closing(_Port.open()) as port:
-                on_open(port.path)
-                _play(Player(wearable), port.master, stop)
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    with stopped_by_signals() as stop, closing(PseudoTerminal.open()) as port:
+        on_open(port.path)
+        _play(Player(wearable), port.master, stop)
 
 
-@dataclass(frozen=True)
-class _Port:
-    """A raw pseudo-terminal: descriptors of the device's end and the host's, and the latter's path."""
-
-    master: int
-    slave: int
-    path: str
-
-    @classmethod
-    def open(cls) -> _Port:
-        try:
-            import termios
-            import tty
-        except ImportError:
-            raise StreamError(
-                "a virtual wearable needs pseudo-terminals, which this system lacks; use Linux, macOS or WSL"
-            ) from None
-        master, slave = os.openpty()
-        tty.setraw(slave, termios.TCSANOW)
-        os.set_blocking(master, False)
-        return cls(master, slave, os.ttyname(slave))
-
-    def close(self) -> None:
-        os.close(self.slave)
-        os.close(self.master)
-
-
-def _serve(wearable: Wearable, port: _Port, stop: int) -> None:
+def _serve(wearable: Wearable, port: PseudoTerminal, stop: int) -> None:
     """Play until ``stop`` is readable or the device vanishes, then close the port."""
     with closing(port):
         _play(Player(wearable), port.master, stop)
@@ -120,18 +75,3 @@ def _play(player: Player, master: int, stop: int) -> None:
         elif master in writable:
             with suppress(BlockingIOError):
                 unsent = unsent[os.write(master, unsent) :]
-
-
-@contextmanager
-def _stop_pipe() -> Iterator[tuple[int, Callable[[], None]]]:
-    """A descriptor that becomes readable once the function beside it is called, from a thread or a signal handler."""
-    reader, writer = os.pipe()
-
-    def request_stop() -> None:
-        os.write(writer, b"\0")
-
-    try:
-        yield reader, request_stop
-    finally:
-        os.close(reader)
-        os.close(writer)

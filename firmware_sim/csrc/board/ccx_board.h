@@ -1,9 +1,9 @@
-/* What the firmware asks of a board: bytes in and out, samples, a cycle counter. One .c file each; a port to another
- * board replaces these files and board.ld, and nothing else.
+/* What the firmware asks of a board: bytes in and out, samples, time. One .c file each; a port to another board
+ * replaces these files and board.ld, and nothing else.
  *
- * Nothing here uses an interrupt: main() asks in turn. At 250 samples a second and 115200 baud the longest wait that
- * loses nothing is 4 ms for the samples and 87 us for a received byte; a board that computes longer than that between
- * two calls of its host (the host speaks only to start and stop) needs its UART's FIFO or DMA. */
+ * Nothing here uses an interrupt: main() asks in turn. A board whose main() works longer than its ADC or its UART can
+ * hold what comes (one sample lasts 4 ms at 250 Hz, one byte 87 us at 115200 baud) fills a buffer of its own by
+ * interrupt or DMA behind these functions. */
 #ifndef CCX_BOARD_H
 #define CCX_BOARD_H
 
@@ -17,20 +17,12 @@ int32_t ccx_uart_get(void);
 /* Sends one byte; waits until the UART takes it. */
 void ccx_uart_put(uint8_t byte);
 
-/* Starts taking samples anew, from sample 0. */
-void ccx_adc_start(void);
-/* Stops taking samples. */
-void ccx_adc_stop(void);
-
 /* What ccx_adc_get found. */
 typedef enum {
     CCX_ADC_NONE,   /* no new sample yet */
     CCX_ADC_SAMPLE, /* one, in *counts */
     CCX_ADC_END     /* there will be none: the recording behind this ADC is over */
 } ccx_adc_status;
-
-/* The next sample, if it has been taken: signed counts. Never waits. */
-ccx_adc_status ccx_adc_get(int16_t *counts);
 
 /* What the electrodes and the amplifier are; the host hears it in Info. */
 typedef struct {
@@ -41,8 +33,20 @@ typedef struct {
     const char *name;                  /* at most 63 bytes */
 } ccx_signal;
 
-/* What is connected now. */
+/* What is connected now; the texts stay until the next call. */
 ccx_signal ccx_adc_signal(void);
+/* Starts taking samples anew, from sample 0. */
+void ccx_adc_start(void);
+/* Stops taking samples. */
+void ccx_adc_stop(void);
+/* The next sample, if it has been taken: signed counts. Never waits. */
+ccx_adc_status ccx_adc_get(int16_t *counts);
+
+/* Starts the timer. */
+void ccx_timer_init(void);
+/* Ticks since then, modulo 2^32, CCX_TIMER_HZ a second. */
+uint32_t ccx_timer(void);
+#define CCX_TIMER_HZ 25000000u
 
 /* Starts the core's cycle counter (DWT_CYCCNT). */
 void ccx_cycles_init(void);
