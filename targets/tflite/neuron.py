@@ -48,7 +48,10 @@ def emit_current_state(m: ModelBuild, p: Population, proven: Limits, drive: int,
 
 
 def emit_wrap(m: ModelBuild, x: int) -> int:
-    """``x`` within ±2^24 modulo 2^24, to (−2^23, 2^23]: x − 2^24·⌈x/2^24 − 1/2⌉, each part of it exact."""
+    """``x`` within ±2^24 modulo 2^24, to (−2^23, 2^23]: x − 2^24·⌈x/2^24 − 1/2⌉.
+
+    All of it is exact but the difference below −1, which loses its 25th digit and crosses no whole number by that.
+    """
     part = m.op("ADD", [m.op("MUL", [x, real(m, 1 / WRAP)]), real(m, -0.5)])
     return m.op("SUB", [x, m.op("MUL", [m.op("CEIL", [part]), real(m, WRAP)])])
 
