@@ -119,14 +119,14 @@ static bool build(ccx_frontend *f, ccx_beat *beat)
     return true;
 }
 
-static bool open(ccx_frontend *f)
+static bool takes_more(ccx_frontend *f)
 {
     return f->phase == CCX_FRONTEND_OPEN && !beat_waits(f);
 }
 
 size_t ccx_frontend_push(ccx_frontend *f, const int16_t *counts, size_t count, int32_t *filtered)
 {
-    if (!open(f)) {
+    if (!takes_more(f)) {
         return 0;
     }
     size_t taken = 0;
@@ -150,7 +150,7 @@ static bool empty(const ccx_frontend *f)
 
 bool ccx_frontend_gap(ccx_frontend *f, uint32_t lost)
 {
-    if (!open(f)) {
+    if (!takes_more(f)) {
         return false;
     }
     if (lost <= CCX_FE_HOLD_LIMIT && !empty(f)) {
@@ -166,7 +166,7 @@ bool ccx_frontend_gap(ccx_frontend *f, uint32_t lost)
 
 bool ccx_frontend_flush(ccx_frontend *f)
 {
-    if (!open(f)) {
+    if (!takes_more(f)) {
         return false;
     }
     f->phase = CCX_FRONTEND_ENDING;
