@@ -43,6 +43,7 @@ class Board:
     Args:
         elf: the firmware, built with ``csrc/board/board.ld``, which says how much flash, RAM and stack there is.
         devices: further peripherals by address, a multiple of 4096; the UART and the timer are always there.
+        uart: a UART with something at its other end.
 
     Attributes:
         firmware: what is in flash.
@@ -54,14 +55,16 @@ class Board:
         GraphError: the file is no such firmware.
     """
 
-    def __init__(self, elf: Path | bytes | Firmware, devices: Mapping[int, Device] | None = None) -> None:
+    def __init__(
+        self, elf: Path | bytes | Firmware, devices: Mapping[int, Device] | None = None, uart: Uart | None = None
+    ) -> None:
         try:
             import unicorn
             from unicorn import arm_const
         except ImportError:
             raise missing_package("unicorn", "firmware", "an emulated board") from None
         self.firmware = elf if isinstance(elf, Firmware) else read_firmware(elf)
-        self.uart = Uart()
+        self.uart = Uart() if uart is None else uart
         self._kinds: Any = unicorn
         self._registers = arm_const
         self._access: Access | None = None
