@@ -29,7 +29,9 @@ _FIT_SYNOP_S: dict[Format, str] = {
     "shared": "sanafe.synop_conv_s",
 }
 _DAVIES = ("davies.synop_s", "davies.update_active_s", "davies.update_inactive_s")
-_BARRIERS = ("davies.barrier_min_s", "davies.barrier_max_s", "sanafe.barrier_max_s")
+_BARRIERS = ("davies.barrier_min_s", "davies.barrier_max_s")
+_FIT_BARRIERS = ("sanafe.barrier_min_s", "sanafe.barrier_max_s")
+"""Of one tile, and of most of a chip's."""
 _FIT = (
     *_FIT_SYNOP_S.values(),
     "sanafe.soma_access_s",
@@ -40,8 +42,8 @@ _FIT = (
 )
 _INTEL = ("intel.synop_speedup_x", "intel.update_speedup_x", "intel.step_min_s")
 ROWS: dict[Chip, tuple[str, ...]] = {
-    "loihi1": (*_DAVIES, *_BARRIERS, *_FIT),
-    "loihi2": (*_DAVIES, *_INTEL, *_FIT, "pilotnet.neuron_step_s", "sanafe.barrier_max_s"),
+    "loihi1": (*_DAVIES, *_BARRIERS, *_FIT, *_FIT_BARRIERS),
+    "loihi2": (*_DAVIES, *_INTEL, *_FIT, "pilotnet.neuron_step_s", *_FIT_BARRIERS),
 }
 """Chip → the constants that its times come from."""
 
@@ -139,7 +141,8 @@ def _costs(chip: Chip, tiles: int) -> tuple[Costs, Costs, Costs]:
     """Value, low and high."""
     plain, active, inactive = (constant(row) for row in _DAVIES)
     fitted: dict[Format, float] = {kind: constant(row) for kind, row in _FIT_SYNOP_S.items()}
-    near, far, slowest = (constant(row) for row in _BARRIERS)
+    near, far = (constant(row) for row in _BARRIERS)
+    slowest = constant(_FIT_BARRIERS[tiles > 1])
     access, update, spike, received, sent = (constant(row) for row in _FIT[len(_FIT_SYNOP_S) :])
     slow = {kind: max(plain, seconds) for kind, seconds in fitted.items()}
     match chip:
