@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -17,10 +18,11 @@ RUNTIMES = sorted(MODULES)
 
 
 def require(runtime: str) -> None:
+    """Skip where the runtime is missing; in CI fail, but where it has no wheel: tflite-runtime ends at Python 3.11."""
     try:
         found = find_runtime(runtime)
     except TargetUnavailable as error:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and not (runtime == "tflite-runtime" and sys.version_info >= (3, 12)):
             pytest.fail(str(error))
         pytest.skip(str(error))
     assert found.name == runtime

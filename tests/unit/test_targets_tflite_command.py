@@ -12,8 +12,11 @@ import cortexcore as cc
 from cortexcore.errors import BundleError
 from cortexcore.export import integer
 from cortexcore.export.network import Conv1d, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.targets.registry import get_target
 
 pytest.importorskip("tflite")
+if get_target("tflite").unavailable():
+    pytest.skip(get_target("tflite").unavailable(), allow_module_level=True)
 
 
 def network() -> IntegerNetwork:

@@ -11,9 +11,12 @@ import pytest
 from cortexcore.export import integer
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
+from cortexcore.targets.registry import get_target
 from cortexcore.targets.tflite.config import TfliteConfig
 
 pytest.importorskip("tflite")
+if get_target("tflite").unavailable():
+    pytest.skip(get_target("tflite").unavailable(), allow_module_level=True)
 from cortexcore.targets.tflite.layers import cut_short, layer_times
 
 
