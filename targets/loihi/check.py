@@ -41,12 +41,16 @@ def check(network: IntegerNetwork, chip: Chip = "loihi2") -> CheckReport:
         for o in network.outputs
         if o.name in taken
     ]
-    return CheckReport("loihi", tuple(problems), notes(network, times))
+    return CheckReport("loihi", tuple(problems), notes(network, times, chip))
 
 
-def notes(network: IntegerNetwork, times: Timing) -> tuple[str, ...]:
+def notes(network: IntegerNetwork, times: Timing, chip: Chip) -> tuple[str, ...]:
     """What a user must know of how the network runs, one sentence each."""
-    said = []
+    said = [
+        f"'{port.name}' sends graded values, which spikes of Loihi 1 do not carry: the simulation does"
+        for port in network.inputs
+        if chip == "loihi1" and message_bits(port.low, port.high)
+    ]
     for p in network.populations:
         if reasons := microcode(p, times):
             said.append(f"'{p.name}' is not a hardware LIF: needs Loihi 2 microcode ({_and(reasons)})")

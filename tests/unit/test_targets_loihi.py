@@ -209,6 +209,13 @@ def test_an_unrolled_convolution_of_two_axes_is_the_convolution(stride, padding,
     assert 0 not in data
 
 
+def test_graded_inputs_are_noted_for_the_chip_without_them():
+    net = network(population("a", 2, synapses("w", "x", 2, 3)))
+    binary = replace(net, inputs=(InputPort("x", (3,), 0, 1),))
+    assert check(net, "loihi1").notes[0].startswith("'x' sends graded values, which spikes of Loihi 1 do not carry")
+    assert not check(net).notes and not check(binary, "loihi1").notes
+
+
 def test_a_dense_layer_is_sparse_where_that_is_smaller():
     """CSR stores two numbers per weight and one per row, and one more."""
     full, few = np.full((4, 6), 2, np.int32), np.zeros((4, 6), np.int32)
