@@ -78,7 +78,10 @@ def loihi_profile(network: IntegerNetwork, config: LoihiConfig, inputs: Arrays) 
 def _limits(limits: ChipLimits) -> str:
     """The chip's limits with their citations, in one sentence."""
     cited = (f"{name.replace('_', ' ')} {limits.said(name)} ({source})" for name, source in limits.sources.items())
-    return f"Limits of {limits.title}, cores and tiles of the chip, the rest of a core: {'; '.join(cited)}."
+    return (
+        f"Limits of {limits.title}, cores and tiles of the chip, the rest of a core, graded as the constants are, and A "
+        f"where no source was found: {'; '.join(cited)}."
+    )
 
 
 def _messages(messages: int, batch: int, conditions: str) -> Figure:
