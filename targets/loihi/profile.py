@@ -79,8 +79,8 @@ def _limits(limits: ChipLimits) -> str:
     """The chip's limits with their citations, in one sentence."""
     cited = (f"{name.replace('_', ' ')} {limits.said(name)} ({source})" for name, source in limits.sources.items())
     return (
-        f"Limits of {limits.title}, cores and tiles of the chip, the rest of a core, graded as the constants are, and A "
-        f"where no source was found: {'; '.join(cited)}."
+        f"Limits of {limits.title}, cores and tiles of the chip, the rest of a core, graded as the constants are, and "
+        f"A where no source was found: {'; '.join(cited)}."
     )
 
 
