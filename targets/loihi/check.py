@@ -34,7 +34,7 @@ def check(network: IntegerNetwork, chip: Chip = "loihi2") -> CheckReport:
             problems += _delay(p, s, times)
         if chip == "loihi1" and (reasons := microcode(p, times)):
             reason = f"{_and(reasons)}, which no LIF of Loihi 1 has"
-            problems.append(Problem(p.name, reason, "take the chip 'loihi2', or train with reset 'zero'"))
+            problems.append(Problem(p.name, reason, "take the chip 'loihi2', whose microcode can"))
     taken = {f"{kind}/{p.name}" for kind in TRACES for p in network.populations}
     problems += [
         Problem(o.name, "an output has the name of a trace", "rename the output")

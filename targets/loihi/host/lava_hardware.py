@@ -47,7 +47,8 @@ def run_on_hardware(manifest: Mapping[str, Any], arrays: Arrays, inputs: Arrays)
 def _problems(manifest: Mapping[str, Any]) -> list[str]:
     populations = {p["name"]: p for p in manifest["populations"]}
     problems = [
-        f"'{name}' is no hardware LIF, and Lava has no microcode for it (train with reset 'zero')"
+        f"'{name}' is no hardware LIF, and Lava brings no microcode for it (train with reset 'zero', decays and "
+        "thresholds that all neurons share, and loops of one population)"
         for name, p in populations.items()
         if p["process"] == "MicrocodeLIF"
     ]
