@@ -145,7 +145,7 @@ def bad_inputs(graph: Path, spikes: Path, folder: Path) -> dict[str, tuple[tuple
     out = folder / "made"
     return {
         "unknown target": (("run", graph, "--target", "tpu", *run), 1, "no target 'tpu'; there are reference, integer"),
-        "float graph on an integer target": (("run", graph, "--target", "onnx", *run), 1, "cortexcore quantize"),
+        "float graph on an integer target": (("run", graph, "--target", "tflite", *run), 1, "cortexcore quantize"),
         "no such network": (("run", folder / "no.nir", "--target", "integer", *run), 1, "no.nir"),
         "no such input": (("run", graph, "--target", "reference", "--input", "no.npz", "--output", "o"), 1, "no.npz"),
         "input is no npz": (("run", graph, "--target", "reference", "--input", graph, "--output", "o"), 1, "npz"),
