@@ -17,6 +17,7 @@ TARGETS: dict[str, str] = {
     "onnx": "cortexcore.targets.onnx.target:TARGET",
     "tflite": "cortexcore.targets.tflite.target:TARGET",
     "loihi": "cortexcore.targets.loihi.target:TARGET",
+    "cortex-m": "cortexcore.targets.cortex_m.target:TARGET",
     "native": "cortexcore.targets.native.target:TARGET",
 }
 

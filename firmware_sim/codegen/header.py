@@ -77,6 +77,8 @@ def _constants(plan: Plan) -> str:
     if isinstance(classes, list | tuple) and classes:
         said = ", ".join(comment(str(name)) for name in classes)
         lines.append(f"#define CCX_CLASSES {len(classes)} /* {said} */")
+        scores = plan.outputs[plan.network.outputs[0].name]
+        lines.append(f"#define CCX_SCORES {scores} /* the output that decides: its highest value at the last step */")
     return "\n".join(lines)
 
 

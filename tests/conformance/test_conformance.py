@@ -15,6 +15,7 @@ from cortexcore.targets.saved import network_sha256
 
 CANNOT = {
     ("loihi", "wraps_often"): "exceed 24 bits",
+    ("cortex-m", "deep_snn"): "more than the board's 262144",
 }
 """What a target must refuse, and words of its reason; all else it must run."""
 
@@ -27,7 +28,7 @@ def require(target: str) -> None:
         pytest.skip(reason)
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native", "cortex-m"])
 def test_equals_the_golden_arithmetic(target, animal):
     require(target)
     name, network, inputs = animal
@@ -64,7 +65,7 @@ def test_the_networks_do_what_they_are_for(animal):
         assert max(golden.current_wraps.values()) < golden.u["a"].size
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "native"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "native", "cortex-m"])
 def test_step_by_step_equals_the_sequence(target, animal):
     name, network, inputs = animal
     if (target, name) in CANNOT:
@@ -82,7 +83,7 @@ def test_step_by_step_equals_the_sequence(target, animal):
                 assert np.array_equal(outputs[port], expected[t]), (port, t)
 
 
-@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native"])
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite", "loihi", "native", "cortex-m"])
 def test_inferences_do_not_leak_into_each_other(target, build):
     """Each inference alone gives what it gives amid others, in another order, and a second time."""
     require(target)

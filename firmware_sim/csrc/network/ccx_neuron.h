@@ -36,13 +36,20 @@ typedef struct {
 
 /* tz(x * keep / 4096) for |x| <= 2^23 and keep in 0..4096.
  *
- * The product has 35 bits and stands 20 bits up, so that the result is its upper word: x * 4 * (keep * 2^18) = x * keep
- * * 2^20. The shift rounds down; where x is negative, 4095 / 4096 is added first, which turns that into rounding toward
- * zero, since the product is a multiple of 1 / 4096. One SMLAL and four other instructions on Armv7-M. */
+ * The product has 35 bits. It is taken 20 bits up, (x * 4) * (keep * 2^18), so that the result is its upper word, rounded
+ * down. Where x is negative, the lower word of -1 is added first, the sign of x itself: the product is a multiple of
+ * 2^20, so that this reaches the next whole number unless it is one already, which is rounding toward zero. Four
+ * instructions on Armv7-M, one of them SMLAL. */
 CCX_KERNEL int32_t ccx_decay(int32_t x, int32_t keep)
 {
-    const int64_t up = (int64_t)((uint32_t)(x >> 31) & 0xFFF00000u);
-    return (int32_t)((up + (int64_t)(x * 4) * (keep * (1 << 18))) >> 32);
+    const int32_t up = (int32_t)((uint32_t)x << 2), factor = keep * (1 << 18);
+#if defined(__thumb2__)
+    int32_t low = x >> 31, high = 0; /* in C, compilers lose the sign of a constant factor and take six instructions */
+    __asm__("smlal %0, %1, %2, %3" : "+r"(low), "+r"(high) : "r"(up), "r"(factor));
+    return high;
+#else
+    return (int32_t)(((int64_t)up * factor + (int64_t)(uint32_t)(x >> 31)) >> 32);
+#endif
 }
 
 /* x modulo 2^24, in (-2^23, 2^23]. */
