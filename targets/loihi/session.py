@@ -46,7 +46,7 @@ class LavaWorker:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._greeted = False
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": self._folder.name}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         environment.pop("PYTHONPATH", None)
         self._process = subprocess.Popen(
             [python, str(script), "--serve"],
@@ -103,7 +103,8 @@ class LavaWorker:
             artifact.mkdir()
             write_lowered(lowered, artifact, {})
         _write(given, inputs)
-        self.ask([str(given), str(taken), "--artifact", str(artifact), *options], timeout_s)
+        places = ["--artifact", str(artifact), "--scratch", str(place)]
+        self.ask([str(given), str(taken), *places, *options], timeout_s)
         try:
             with np.load(taken, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}

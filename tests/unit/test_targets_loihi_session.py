@@ -274,6 +274,7 @@ def test_no_file_stays(lava, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     session.close()
     compile(one(), "loihi").run(X, trace=True)
-    assert [p for p in Path(tmp_path).iterdir() if p.name.startswith("cortexcore-loihi-")]
+    (place,) = tmp_path.iterdir()
+    assert {path.name.split("-")[0] for path in place.iterdir()} == {lower(one()).sha256, "cortexcore"}
     session.close()
-    assert not [p for p in Path(tmp_path).iterdir() if p.name.startswith("cortexcore-loihi-")]
+    assert not list(tmp_path.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,9 @@ class Unavailable(Exception):
     """Loihi is not here, told in one sentence."""
 
 
-def run_on_hardware(manifest: Mapping[str, Any], arrays: Arrays, inputs: Arrays) -> dict[str, NDArray[Any]]:
+def run_on_hardware(
+    manifest: Mapping[str, Any], arrays: Arrays, scratch: Path | None, inputs: Arrays
+) -> dict[str, NDArray[Any]]:
     """Outputs [T, B, *shape], each inference built, run and ended by itself.
 
     Raises:
@@ -36,7 +39,7 @@ def run_on_hardware(manifest: Mapping[str, Any], arrays: Arrays, inputs: Arrays)
     batch = next(iter(inputs.values())).shape[1]
     parts = []
     for b in range(batch):
-        network = Network(manifest, arrays, adapters)
+        network = Network(manifest, arrays, scratch, adapters)
         try:
             parts.append(network.run({name: values[:, b : b + 1] for name, values in inputs.items()}, False))
         finally:

@@ -67,11 +67,11 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
 class Network:
     """The processes of one network; ``run`` advances them, ``stop`` ends them."""
 
-    def __init__(self, manifest: Mapping[str, Any], arrays: Arrays, adapters: Any = None) -> None:
-        """``adapters``: Lava's module of them, where the network runs on hardware."""
+    def __init__(self, manifest: Mapping[str, Any], arrays: Arrays, scratch: Path | None, adapters: Any = None) -> None:
+        """``scratch``: where to keep files; ``adapters``: Lava's module of them, where it runs on hardware."""
         self.manifest, self.arrays, self.adapters = manifest, arrays, adapters
         self.runners: list[Any] | None = None
-        self.folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-", dir=scratch))
         self.control = np.lib.format.open_memmap(self.folder / "control.npy", "w+", np.int64, (4,))  # type: ignore[no-untyped-call]
         self.names = [p["name"] for p in manifest["populations"]]
 

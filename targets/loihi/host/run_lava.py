@@ -1,11 +1,11 @@
 """Run a network that was lowered for Loihi, under a Python that has Lava 0.10; needs nothing else.
 
-    python run_lava.py IN.npz OUT.npz [--artifact FOLDER] [--trace] [--hardware]
+    python run_lava.py IN.npz OUT.npz [--artifact FOLDER] [--scratch FOLDER] [--trace] [--hardware]
 
-FOLDER, by default this script's own, holds ``loihi.json`` and ``loihi.npz``. IN.npz has integers [T, B, *shape] for
-each input: T steps of B inferences, each from rest. OUT.npz gets [T, B, *shape] for each output, spikes or the
-voltage of a leaky integrator; with --trace also ``spikes/…``, ``u/…`` and ``v/…`` of every population. Exit codes: 0
-done, 1 a mistake told in one sentence, 3 Loihi is not available here.
+The artifact's folder, by default this script's own, holds ``loihi.json`` and ``loihi.npz``. IN.npz has integers
+[T, B, *shape] for each input: T steps of B inferences, each from rest. OUT.npz gets [T, B, *shape] for each output,
+spikes or the voltage of a leaky integrator; with --trace also ``spikes/…``, ``u/…`` and ``v/…`` of every population.
+Exit codes: 0 done, 1 a mistake told in one sentence, 3 Loihi is not available here.
 
 With --serve instead, it reads a JSON list of such arguments a line from standard input and answers each with a JSON
 object; a network keeps running between them, so that it is built once.
@@ -58,6 +58,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("input", type=Path, metavar="IN.npz")
     parser.add_argument("output", type=Path, metavar="OUT.npz")
     parser.add_argument("--artifact", type=Path, metavar="FOLDER", default=Path(__file__).resolve().parent)
+    parser.add_argument("--scratch", type=Path, metavar="FOLDER", help="for files of a run; the system's if not said")
     parser.add_argument("--trace", action="store_true")
     parser.add_argument("--hardware", action="store_true")
     return parser.parse_args(arguments)
@@ -70,11 +71,11 @@ def run(options: argparse.Namespace, networks: dict[Path, Network]) -> dict[str,
     if options.hardware:
         if options.trace:
             raise Refused("Loihi 2 hardware gives outputs alone: run without --trace")
-        results = run_on_hardware(*read_artifact(options.artifact), inputs)
+        results = run_on_hardware(*read_artifact(options.artifact), options.scratch, inputs)
     else:
         if options.artifact not in networks:
             _stop(networks, KEPT - 1)
-            networks[options.artifact] = Network(*read_artifact(options.artifact))
+            networks[options.artifact] = Network(*read_artifact(options.artifact), options.scratch)
         network = networks.pop(options.artifact)
         networks[options.artifact] = network  # the last one used is the last to go
         results = network.run(inputs, options.trace)
