@@ -228,7 +228,7 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
     """Lower a network to a target: ``.run(x, trace=True)`` and ``.profile(x)``.
 
     Args:
-        network: the float graph for ``reference``, the integer network for all others.
+        network: the integer network; the float graph for ``reference``, and for ``onnx``, which runs both.
         target: its name; ``cortexcore doctor`` lists them.
         config: the target's options; its defaults if None.
 

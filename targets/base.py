@@ -62,8 +62,8 @@ class Result:
     """What a run produced.
 
     Attributes:
-        outputs: output name → [T, B, *shape]: spikes (0/1, uint8) of a spiking population, v of an LI (int32 on
-            integer targets, float64 on ``reference``).
+        outputs: output name → [T, B, *shape]: spikes (0/1, uint8) of a spiking population, v of an LI (int32 of an
+            integer network; of a float graph float64 on ``reference``, and on ``onnx`` the precision it computes in).
         spikes, u, v: population → [T, B, *shape], as far as the target can tell; only with ``trace``. ``spikes``
             holds spiking populations alone; u and v are in the units of :mod:`cortexcore.export.integer`.
     """

@@ -45,7 +45,7 @@ def compile(network: Network, target: str, config: Any = None) -> Compiled:
     """Lower a network for a target.
 
     Args:
-        network: the float graph for ``"reference"``, the integer network for all others.
+        network: the integer network; the float graph for ``"reference"``, and for ``"onnx"``, which runs both.
         target: a name of :func:`cortexcore.targets.registry.target_names`.
         config: the target's options, an instance of its ``config`` class; its defaults if None.
 
