@@ -3,13 +3,14 @@
 from cortexcore.runtime.stream.events import BeatDecided, Closed, Event, Gap, Opened, Signal, Sink
 from cortexcore.runtime.stream.recorder import Recorder
 from cortexcore.runtime.stream.session import check_duration, stream
-from cortexcore.runtime.stream.source import PROTOCOLS, Block, Source, open_source
+from cortexcore.runtime.stream.source import PROTOCOLS, Block, BoardBeat, Source, open_source
 from cortexcore.runtime.stream.summary import Summary
 
 __all__ = [
     "PROTOCOLS",
     "BeatDecided",
     "Block",
+    "BoardBeat",
     "Closed",
     "Event",
     "Gap",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cortexcore.runtime import protocol
 from cortexcore.runtime.protocol import Info, LinkCounts
 from cortexcore.runtime.stream.summary import Summary
 
@@ -56,13 +57,15 @@ class BeatDecided:
         time_s: time of its R peak since the stream began.
         delay_s: signal the front end needed after the R peak.
         latency_s: time this host took from the arrival of the block that completed the beat to the decision;
-            None where no block did: at a gap and at the end.
+            None where no block did: at a gap and at the end, and where the device decided.
+        board: what the device said of the beat where the device decided on it; None where this host did.
     """
 
     decision: Decision
     time_s: float
     delay_s: float
     latency_s: float | None
+    board: protocol.Beat | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The path of one sample: bytes, frames, counts, front end, beat, decision, events."""
+"""The path of one sample: bytes, frames, counts, front end, beat, decision, events.
+
+A device that decides on beats itself is taken at its word: the front end here then filters for the eye alone.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from cortexcore.errors import StreamError
 from cortexcore.runtime.frontend import Beat, FrontEnd
+from cortexcore.runtime.stream.board import board_decision
 from cortexcore.runtime.stream.events import BeatDecided, Closed, Event, Gap, Opened, Signal, Sink
 from cortexcore.runtime.stream.interrupt import stop_on_signals
-from cortexcore.runtime.stream.source import Block, Source
+from cortexcore.runtime.stream.source import Block, BoardBeat, Source
 from cortexcore.runtime.stream.summary import Ending, Summary, Tally
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ def stream(
     sinks: Sequence[Sink],
     duration_s: float | None = None,
     stop: threading.Event | None = None,
+    classes: Sequence[str] = (),
 ) -> Summary:
     """Run a session to its end: the device's, the asked length, Ctrl-C, SIGTERM, or a link that breaks.
 
@@ -35,20 +40,23 @@ def stream(
     Args:
         source: an open source; the caller closes it, which stops the device.
         front_end: a fresh one for the source's gain and rate.
-        decide: what the network says of a beat.
+        decide: what the network says of a beat; not asked where the device decides.
         sinks: told of every event in order; closed at the end, also after an error.
-        duration_s: seconds of signal to take, above 0; None for all.
+        duration_s: seconds of signal to take, above 0; None for all. A device that decides is not waited for: beats it
+            tells of later are missing.
         stop: set it from another thread to end the session.
+        classes: names of the classes of a device that decides, in its model's order.
 
     Raises:
-        StreamError: ``duration_s`` is not allowed, see :func:`check_duration`.
+        StreamError: ``duration_s`` is not allowed, see :func:`check_duration`; the device decides by another model, see
+            :func:`board_decision`.
     """
     with ExitStack() as stack:
         for sink in sinks:
             stack.callback(sink.close)
         check_duration(duration_s)
         should_stop = stack.enter_context(stop_on_signals(stop or threading.Event()))
-        return _Session(source, front_end, decide, sinks).run(duration_s, should_stop)
+        return _Session(source, front_end, decide, sinks, classes).run(duration_s, should_stop)
 
 
 def check_duration(duration_s: float | None) -> None:
@@ -63,12 +71,18 @@ def check_duration(duration_s: float | None) -> None:
 
 class _Session:
     def __init__(
-        self, source: Source, front_end: FrontEnd, decide: Callable[[Beat], Decision], sinks: Sequence[Sink]
+        self,
+        source: Source,
+        front_end: FrontEnd,
+        decide: Callable[[Beat], Decision],
+        sinks: Sequence[Sink],
+        classes: Sequence[str],
     ) -> None:
         self._source = source
         self._front_end = front_end
         self._decide = decide
         self._sinks = sinks
+        self._classes = classes
         self._rate_hz = source.info.rate_hz
         self._tally = Tally(self._rate_hz)
 
@@ -76,8 +90,11 @@ class _Session:
         self._tell(Opened(self._source.info))
         limit = None if duration_s is None else max(1, round(duration_s * self._rate_hz))
         ended: Ending = "complete"
-        for block in self._source.blocks(should_stop):
-            self._take(block, limit)
+        for heard in self._source.blocks(should_stop):
+            if isinstance(heard, BoardBeat):
+                self._hear(heard)
+            else:
+                self._take(heard, limit)
             if limit is not None and self._tally.position >= limit:
                 ended = "duration"
                 break
@@ -106,8 +123,15 @@ class _Session:
             self._tally.samples += counts.size
             self._settle(beats, block.arrived_s)
 
+    def _hear(self, heard: BoardBeat) -> None:
+        """A beat that the device decided on."""
+        decision, delay_s = board_decision(heard, self._classes), heard.message.delay / self._rate_hz
+        self._tally.decide(decision, delay_s, None)
+        self._tell(BeatDecided(decision, heard.sample / self._rate_hz, delay_s, None, heard.message))
+
     def _settle(self, beats: list[Beat], arrived_s: float | None) -> None:
-        for beat in beats:
+        """Decide on beats, unless the device does."""
+        for beat in [] if self._source.info.decides else beats:
             decision = self._decide(beat)
             latency_s = None if arrived_s is None else time.perf_counter() - arrived_s
             delay_s = (beat.ready - beat.sample) / self._rate_hz

@@ -1,4 +1,7 @@
-"""A device behind a port as an iterator of sample blocks that knows what is missing between them."""
+"""A device behind a port as an iterator of sample blocks that knows what is missing between them.
+
+A device that decides on beats itself has its decisions between the blocks.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from cortexcore.runtime.protocol import (
     DELIMITER,
     INDEX_MODULUS,
     VERSION,
+    Beat,
     Decoder,
     End,
     Info,
@@ -46,6 +50,19 @@ class Block:
     counts: NDArray[np.int16]
     lost: int
     arrived_s: float
+
+
+@dataclass(frozen=True)
+class BoardBeat:
+    """What the device decided on a beat.
+
+    Attributes:
+        sample: index of the R peak since the stream began.
+        message: the rest, as the device said it.
+    """
+
+    sample: int
+    message: Beat
 
 
 class Source:
@@ -78,14 +95,16 @@ class Source:
 
     @property
     def link(self) -> LinkCounts:
-        """Figures of the link; frames whose sample index makes no sense count as bad."""
+        """Figures of the link; frames whose sample index makes no sense, and beats of a device that does not decide,
+        count as bad."""
         counts = self._decoder.counts
         return replace(counts, bad_frames=counts.bad_frames + self._refused)
 
-    def blocks(self, should_stop: Callable[[], bool]) -> Iterator[Block]:
+    def blocks(self, should_stop: Callable[[], bool]) -> Iterator[Block | BoardBeat]:
         """What the device sends, until it has sent everything, ``should_stop`` says so, or a :attr:`problem` ends it.
 
-        ``should_stop`` is asked at least ten times a second.
+        ``should_stop`` is asked at least ten times a second. Passed over are the device's filtered signal, which is for
+        checking it, and what only a host says.
         """
         position, quiet_s = 0, 0.0
         arrived_s, messages = time.perf_counter(), self._early
@@ -99,6 +118,16 @@ class Source:
                     position += lost + message.counts.size
                     quiet_s = 0.0
                     yield Block(message.counts, lost, arrived_s)
+                elif isinstance(message, Beat):
+                    sample = position + _signed(message.sample - position)
+                    if (
+                        not self.info.decides
+                        or sample < 0
+                        or abs(sample - position) > _LONGEST_GAP_S * self.info.rate_hz
+                    ):
+                        self._refused += 1
+                        continue
+                    yield BoardBeat(sample, message)
                 elif isinstance(message, End):
                     lost = (message.total - position) % INDEX_MODULUS
                     if 0 < lost <= _LONGEST_GAP_S * self.info.rate_hz:
@@ -165,6 +194,12 @@ class Source:
                 f"version {info.version}; install the CortexCore that its firmware came with"
             )
         return info
+
+
+def _signed(difference: int) -> int:
+    """The difference of two indices that are known modulo 2³², which lie less than half of that apart."""
+    half = INDEX_MODULUS // 2
+    return (difference + half) % INDEX_MODULUS - half
 
 
 PROTOCOLS: dict[str, Callable[[Port], Source]] = {"cortexcore": Source}

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from cortexcore.runtime import protocol
 from cortexcore.runtime.frontend import UNIT_PER_MV
 from cortexcore.runtime.protocol import Info, LinkCounts
 from cortexcore.runtime.stream.events import BeatDecided, Closed, Event, Gap, Opened, Signal, Sink
@@ -71,7 +72,8 @@ class PlainView:
         elif isinstance(event, BeatDecided):
             beat = event.decision.beat
             interval = f"{beat.rr_ms:5d} ms" if beat.rr_ms else "       -"
-            self._write(f"{event.time_s:8.2f} s  {event.decision.label}  {interval}")
+            where = "" if event.board is None else "  on the device"
+            self._write(f"{event.time_s:8.2f} s  {event.decision.label}  {interval}{where}")
         elif isinstance(event, Closed):
             for name, value in summary_rows(event.summary):
                 self._write(f"{name + ':':<20} {value}")
@@ -143,7 +145,7 @@ def event_json(event: Event) -> dict[str, Any] | None:
     if isinstance(event, Opened):
         info = event.info
         values = {"name": info.name, "rate_hz": info.rate_hz, "gain_per_mv": info.gain_per_mv, "lead": info.lead}
-        return {"event": "opened", **values}
+        return {"event": "opened", **values, **({"decides": True} if info.decides else {})}
     if isinstance(event, Signal):
         return None
     if isinstance(event, Gap):
@@ -159,8 +161,16 @@ def event_json(event: Event) -> dict[str, Any] | None:
             "scores": [float(score) for score in decision.scores],
             "delay_s": event.delay_s,
             "host_latency_s": event.latency_s,
+            **_board_json(event.board),
         }
     return {"event": "summary", **event.summary.to_json()}
+
+
+def _board_json(board: protocol.Beat | None) -> dict[str, Any]:
+    """What only a device that decides can tell: its spikes per population, and its cycles where it counts them."""
+    if board is None:
+        return {}
+    return {"decided_on": "device", "spikes": list(board.spikes), "cycles": board.cycles or None}
 
 
 def beat_table(beats: list[BeatDecided]) -> Table:
@@ -170,7 +180,8 @@ def beat_table(beats: list[BeatDecided]) -> Table:
         table.add_column(heading, justify="left" if heading == "beat" else "right")
     for event in reversed(beats):
         decision = event.decision
-        latency = "-" if event.latency_s is None else f"{1000 * event.latency_s:.1f}"
+        nowhere = "-" if event.board is None else "on the device"
+        latency = nowhere if event.latency_s is None else f"{1000 * event.latency_s:.1f}"
         name = f"{decision.label} {_NAMES.get(decision.label, '')}"
         interval = str(decision.beat.rr_ms) if decision.beat.rr_ms else "-"
         table.add_row(f"{event.time_s:.2f}", Text(name, _STYLES.get(decision.label, "")), interval, latency)
@@ -211,7 +222,8 @@ def summary_table(summary: Summary) -> Table:
 
 
 def _introduction(info: Info) -> str:
-    return f"{info.name}: lead {info.lead}, {info.rate_hz} Hz, {info.gain_per_mv:g} counts/mV"
+    decides = ", decides on beats itself" if info.decides else ""
+    return f"{info.name}: lead {info.lead}, {info.rate_hz} Hz, {info.gain_per_mv:g} counts/mV{decides}"
 
 
 def _heart_rate(last: list[BeatDecided]) -> str:
