@@ -62,11 +62,11 @@ def load(folder: Path) -> LoihiArtifact:
     network = load_network(folder)
     try:
         manifest = json.loads((folder / "loihi.json").read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise BundleError(f"{folder / 'loihi.json'} has the format {manifest['format']}, not {FORMAT}: lower again")
         scripts = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SCRIPTS}
         with np.load(folder / "loihi.npz", allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
-        if manifest["format"] != FORMAT:
-            raise BundleError(f"{folder / 'loihi.json'} has the format {manifest['format']}, not {FORMAT}: lower again")
         lowered = Lowered(manifest["structure"], arrays)
         config = LoihiConfig(**manifest["config"])
         said = manifest["sha256"], manifest["network_sha256"], manifest["scripts"]

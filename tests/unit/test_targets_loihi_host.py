@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cortexcore.errors import TargetUnavailable
+from cortexcore.errors import BundleError, TargetUnavailable
 from cortexcore.export import integer
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
@@ -104,6 +104,26 @@ def test_the_scripts_import_nothing_of_ours():
 
 def test_both_sides_name_the_same_format():
     assert f'FORMAT = "{FORMAT}"' in (HOST / "lava_network.py").read_text()
+
+
+def test_an_artifact_of_another_version_is_refused(tmp_path):
+    target = get_target("loihi")
+    target.save(target.lower(small(), target.config()), tmp_path)
+    (tmp_path / "run_lava.py").unlink()
+    manifest = (tmp_path / "loihi.json").read_text()
+    (tmp_path / "loihi.json").write_text(manifest.replace(FORMAT, "cortexcore-loihi-1"))
+    with pytest.raises(BundleError, match=f"has the format cortexcore-loihi-1, not {FORMAT}: lower again"):
+        target.load(tmp_path)
+
+
+def test_a_changed_script_is_found(tmp_path):
+    target = get_target("loihi")
+    target.save(target.lower(small(), target.config()), tmp_path)
+    assert target.load(tmp_path).config == target.config()
+    script = tmp_path / "lava_processes.py"
+    script.write_text(script.read_text() + "# more\n")
+    with pytest.raises(BundleError, match="was changed after it was written"):
+        target.load(tmp_path)
 
 
 def test_the_manifest_marks_what_is_no_hardware_lif(tmp_path):
