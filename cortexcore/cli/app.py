@@ -41,7 +41,7 @@ recordings.command("list")(data.list_)
 recordings.command("fetch")(data.fetch)
 recordings.command("verify")(data.verify)
 simulate.command("wearable")(live.wearable)
-simulate.callback()(lambda: None)
+simulate.command("board")(live.board)
 
 
 def main() -> None:

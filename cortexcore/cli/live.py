@@ -1,14 +1,18 @@
-"""stream, simulate wearable, demo: commands on a serial port."""
+"""stream, simulate wearable and board, demo: commands on a serial port."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cortexcore.cli.options import BundlePath, Data, Lead
 from cortexcore.errors import CortexCoreError, StreamError
+
+if TYPE_CHECKING:
+    from cortexcore.sources import Source
 
 
 def wearable(
@@ -26,27 +30,69 @@ def wearable(
 ) -> None:
     """Open a serial port that behaves like a wearable, print it, and play until Ctrl-C."""
     from cortexcore.firmware_sim.wearable import Wearable, parse_faults, run_wearable
-    from cortexcore.sources import recording_source, synthetic_source
 
-    if (record is None) != synthetic:
-        raise CortexCoreError("simulate wearable needs either --record, e.g. --record 208, or --synthetic")
-    if synthetic and (start or lead != "MLII"):
-        raise CortexCoreError("--start and --lead are of a record: leave them out with --synthetic")
     trouble = parse_faults(faults)
-    if record is not None:
-        source = recording_source(record, data, start, duration, lead)
-    else:
-        source = synthetic_source(600.0 if duration is None else duration, seed)
+    source = _played("simulate wearable", record, synthetic, start, duration, seed, lead, data)
     device = Wearable(
         source.counts, source.rate_hz, source.gain_per_mv, source.lead, source.name, speed=speed, faults=trouble
     )
+    run_wearable(device, _announce(f"playing {source.what}", speed))
+
+
+def board(
+    bundle: BundlePath,
+    record: Annotated[str | None, typer.Option(metavar="208", help="MIT-BIH record at its electrodes.")] = None,
+    synthetic: Annotated[bool, typer.Option("--synthetic", help="Made-up ECG; needs no data.")] = False,
+    speed: Annotated[float, typer.Option(metavar="X", help="Times real time; 0 is as fast as it goes.")] = 1.0,
+    start: Annotated[float, typer.Option(metavar="S", help="Second of the record to begin with.")] = 0.0,
+    duration: Annotated[float | None, typer.Option(metavar="S", help="Seconds; synthetic: 600 if not said.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the synthetic ECG.")] = 1,
+    lead: Lead = "MLII",
+    data: Data = None,
+) -> None:
+    """Run a model's firmware on an emulated Cortex-M4 behind a serial port, print the port, and go on until Ctrl-C."""
+    from cortexcore.firmware_sim.board import Electrodes, build_device, run_board
+    from cortexcore.firmware_sim.codegen.options import CodegenOptions
+    from cortexcore.runtime.bundle import load_bundle
+
+    loaded = load_bundle(bundle)
+    source = _played("simulate board", record, synthetic, start, duration, seed, lead, data)
+    electrodes = Electrodes(source.counts, source.rate_hz, source.gain_per_mv, source.lead, source.name, speed=speed)
+    elf = build_device(loaded.network, loaded.front_end, CodegenOptions())
+    run_board(elf, electrodes, _announce(f"the firmware of '{loaded.name}' hears {source.what}", speed))
+
+
+def _played(
+    command: str,
+    record: str | None,
+    synthetic: bool,
+    start: float,
+    duration: float | None,
+    seed: int,
+    lead: str,
+    data: Path | None,
+) -> Source:
+    """What the options of a simulated device name."""
+    from cortexcore.sources import recording_source, synthetic_source
+
+    if (record is None) != synthetic:
+        raise CortexCoreError(f"{command} needs either --record, e.g. --record 208, or --synthetic")
+    if synthetic and (start or lead != "MLII"):
+        raise CortexCoreError("--start and --lead are of a record: leave them out with --synthetic")
+    if record is not None:
+        return recording_source(record, data, start, duration, lead)
+    return synthetic_source(600.0 if duration is None else duration, seed)
+
+
+def _announce(what: str, speed: float) -> Callable[[str], None]:
+    """Prints a device's port for scripts, and what it does for people."""
 
     def opened(port: str) -> None:
         print(port, flush=True)
         pace = f"at {speed:g} times real time" if speed else "as fast as it is read"
-        typer.echo(f"playing {source.what} {pace}; stop with Ctrl-C", err=True)
+        typer.echo(f"{what} {pace}; stop with Ctrl-C", err=True)
 
-    run_wearable(device, opened)
+    return opened
 
 
 def stream(
@@ -74,7 +120,7 @@ def stream(
         sinks: list[Sink] = [make_view(json_lines=json_)]
         if record is not None:
             sinks.append(Recorder(record, source.info))
-        summary = run_session(source, front_end, classifier.decide, sinks, duration_s=duration)
+        summary = run_session(source, front_end, classifier.decide, sinks, duration_s=duration, classes=loaded.classes)
     if summary.problem is not None:
         raise StreamError(summary.problem)
 

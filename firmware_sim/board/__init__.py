@@ -4,6 +4,7 @@ from cortexcore.firmware_sim.board.adc import ADC_ADDRESS, Adc, Electrodes
 from cortexcore.firmware_sim.board.board import Board
 from cortexcore.firmware_sim.board.counting import Counts, Region, counting
 from cortexcore.firmware_sim.board.cycles import Cost
+from cortexcore.firmware_sim.board.device import build_device
 from cortexcore.firmware_sim.board.devices import Device, Uart
 from cortexcore.firmware_sim.board.firmware import Firmware, Section, Symbol, read_firmware
 from cortexcore.firmware_sim.board.serve import run_board, serve_board
@@ -24,6 +25,7 @@ __all__ = [
     "Sizes",
     "Symbol",
     "Uart",
+    "build_device",
     "counting",
     "object_sizes",
     "read_firmware",

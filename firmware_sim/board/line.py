@@ -45,10 +45,10 @@ class Line(Uart):
             self._send()
 
     def exchange(self, wait_s: float) -> None:
-        """Take what came; wait for it up to ``wait_s`` seconds."""
+        """Take what came; wait for it up to ``wait_s`` seconds, unless the firmware has not read the last yet."""
         self._polls = 0
         self._send()
-        self._select(wait_s, writing=False)
+        self._select(0.0 if self.arriving else wait_s, writing=False)
 
     def _send(self) -> None:
         while self.sent and not self._off:
