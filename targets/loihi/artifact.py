@@ -26,7 +26,15 @@ from cortexcore.targets.saved import load_network, network_sha256, save_network
 FORMAT = "cortexcore-loihi-2"
 """As the host's scripts have it."""
 HOST = Path(__file__).parent / "host"
-SCRIPTS = ("run_lava.py", "lava_network.py", "lava_hardware.py", "lava_processes.py")
+SCRIPTS = (
+    "run_lava.py",
+    "lava_hardware.py",
+    "lava_network.py",
+    "lava_build.py",
+    "lava_models.py",
+    "lava_microcode.py",
+    "lava_windows.py",
+)
 
 
 @dataclass(frozen=True, eq=False)

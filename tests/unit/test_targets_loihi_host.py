@@ -120,7 +120,7 @@ def test_a_changed_script_is_found(tmp_path):
     target = get_target("loihi")
     target.save(target.lower(small(), target.config()), tmp_path)
     assert target.load(tmp_path).config == target.config()
-    script = tmp_path / "lava_processes.py"
+    script = tmp_path / "lava_microcode.py"
     script.write_text(script.read_text() + "# more\n")
     with pytest.raises(BundleError, match="was changed after it was written"):
         target.load(tmp_path)
@@ -267,7 +267,7 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.monitor.process import Monitor
 
 sys.path.insert(0, sys.argv[1])
-from lava_processes import MicrocodeLIF
+from lava_microcode import MicrocodeLIF
 
 with np.load("in.npz") as file:
     x, weight = file["x"], file["weight"]

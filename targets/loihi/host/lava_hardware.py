@@ -19,7 +19,7 @@ class Unavailable(Exception):
 
 
 def run_on_hardware(
-    manifest: Mapping[str, Any], arrays: Arrays, scratch: Path | None, inputs: Arrays
+    structure: Mapping[str, Any], arrays: Arrays, scratch: Path | None, inputs: Arrays
 ) -> dict[str, NDArray[Any]]:
     """Outputs [T, B, *shape], each inference built, run and ended by itself.
 
@@ -32,14 +32,14 @@ def run_on_hardware(
             f"Loihi 2 hardware needs Intel's package lava-loihi, which {sys.executable} does not have: join Intel's "
             "Neuromorphic Research Community for it, or run the simulation, without --hardware"
         )
-    if problems := _problems(manifest):
+    if problems := _problems(structure):
         raise Refused("Loihi 2 hardware cannot run this network here: " + "; ".join(problems))
     adapters = import_module("lava.proc.embedded_io")
     import_module("lava.proc.embedded_io.spike")
     batch = next(iter(inputs.values())).shape[1]
     parts = []
     for b in range(batch):
-        network = Network(manifest, arrays, scratch, adapters)
+        network = Network(structure, arrays, scratch, adapters)
         try:
             parts.append(network.run({name: values[:, b : b + 1] for name, values in inputs.items()}, False))
         finally:
@@ -47,8 +47,8 @@ def run_on_hardware(
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
 
 
-def _problems(manifest: Mapping[str, Any]) -> list[str]:
-    populations = {p["name"]: p for p in manifest["populations"]}
+def _problems(structure: Mapping[str, Any]) -> list[str]:
+    populations = {p["name"]: p for p in structure["populations"]}
     problems = [
         f"'{name}' is no hardware LIF, and Lava brings no microcode for it (train with reset 'zero', decays and "
         "thresholds that all neurons share, and loops of one population)"
@@ -57,13 +57,13 @@ def _problems(manifest: Mapping[str, Any]) -> list[str]:
     ]
     problems += [
         f"output '{o['name']}' is the voltage of a leaky integrator, and only spikes are read (give it a threshold)"
-        for o in manifest["outputs"]
+        for o in structure["outputs"]
         if not populations[o["source"]]["spiking"]
     ]
     if any(p["biased"] for p in populations.values()):
         problems += [
             f"loop '{s['name']}' could carry spikes that biases cause before the first input (remove the biases)"
-            for s in manifest["synapses"]
+            for s in structure["synapses"]
             if s["recurrent"] and s["branch"] is None
         ]
     return problems

@@ -1,10 +1,4 @@
-"""A lowered network as Lava processes, which stays built between calls.
-
-Each Lava connection delivers one step later. A population ``depth`` connections from the inputs therefore computes
-step t of inference b at step every·(b·T + t) + depth + 1 of a call, if inputs that feed it directly are sent one step
-before; ``every`` is 1 but where a loop spans several populations. Inferences follow each other without a gap: at its
-own t = 0 a population returns to rest and its recurrent connections drop what the inference before sent.
-"""
+"""A lowered network as Lava processes, which stays built between calls."""
 
 from __future__ import annotations
 
@@ -19,19 +13,10 @@ from typing import Any
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2HwCfg, Loihi2SimCfg
-from lava.proc.dense.process import DelayDense, Dense
-from lava.proc.lif.process import LIFReset
-from lava.proc.sparse.process import DelaySparse, Sparse
-from lava.utils.weightutils import SignMode
-from lava_processes import (  # type: ignore[import-not-found]  # this file's neighbour, where both are sent
-    KINDS,
-    MODELS,
-    FileSink,
-    FileSource,
-    MicrocodeLIF,
-)
+from lava_build import build  # type: ignore[import-not-found]  # neighbours of this file, where all are sent
+from lava_models import MODELS  # type: ignore[import-not-found]
+from lava_windows import KINDS  # type: ignore[import-not-found]
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 FORMAT = "cortexcore-loihi-2"
 ONE_WRAP = 2**24
@@ -40,8 +25,6 @@ SUM_LIMIT = 2**31
 """Lava adds currents up in 32 bits."""
 STEP_LIMIT = 2**31 - 1
 """Lava counts the steps of a run in 32 bits."""
-NEVER = 2**30
-"""Steps between two resets of what is reset once."""
 ROOM = 0.9
 """Share of the free space on disk that a call may fill."""
 Arrays = Mapping[str, NDArray[Any]]
@@ -67,13 +50,15 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
 class Network:
     """The processes of one network; ``run`` advances them, ``stop`` ends them."""
 
-    def __init__(self, manifest: Mapping[str, Any], arrays: Arrays, scratch: Path | None, adapters: Any = None) -> None:
+    def __init__(
+        self, structure: Mapping[str, Any], arrays: Arrays, scratch: Path | None, adapters: Any = None
+    ) -> None:
         """``scratch``: where to keep files; ``adapters``: Lava's module of them, where it runs on hardware."""
-        self.manifest, self.arrays, self.adapters = manifest, arrays, adapters
+        self.structure, self.arrays, self.adapters = structure, arrays, adapters
         self.runners: list[Any] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-", dir=scratch))
         self.control = np.lib.format.open_memmap(self.folder / "control.npy", "w+", np.int64, (4,))  # type: ignore[no-untyped-call]
-        self.names = [p["name"] for p in manifest["populations"]]
+        self.names = [p["name"] for p in structure["populations"]]
 
     def run(self, inputs: Arrays, trace: bool) -> dict[str, NDArray[Any]]:
         """Outputs, and with ``trace`` spikes, u and v of every population, [T, B, *shape].
@@ -82,8 +67,8 @@ class Network:
             Refused: the inputs do not fit, or a value left the range in which Lava's processes are the network.
         """
         steps, batch = self._check(inputs)
-        rows, every = steps * batch, self.manifest["every"]
-        last = every * (rows - 1) + 1 + max(p["depth"] for p in self.manifest["populations"])
+        rows, every = steps * batch, self.structure["every"]
+        last = every * (rows - 1) + 1 + max(p["depth"] for p in self.structure["populations"])
         wanted = self._wanted(trace)
         self._require_room(wanted, rows, last)
         call, before, *_ = self.control.tolist()
@@ -108,7 +93,7 @@ class Network:
 
     def _check(self, inputs: Arrays) -> tuple[int, int]:
         """T and B. Raises Refused for inputs that are not the network's."""
-        ports = {port["name"]: port for port in self.manifest["inputs"]}
+        ports = {port["name"]: port for port in self.structure["inputs"]}
         if set(inputs) != set(ports):
             raise Refused(f"the network's inputs are {sorted(ports)}, got {sorted(inputs)}")
         for name, port in ports.items():
@@ -120,8 +105,8 @@ class Network:
         if len({values.shape[:2] for values in inputs.values()}) > 1:
             raise Refused("all inputs must have the same steps and batch")
         peaks = {name: max(-int(values.min()), int(values.max())) for name, values in inputs.items()}
-        for p in self.manifest["populations"]:
-            feeding = [s for s in self.manifest["synapses"] if s["target"] == p["name"]]
+        for p in self.structure["populations"]:
+            feeding = [s for s in self.structure["synapses"] if s["target"] == p["name"]]
             largest = sum(s["fan_in"] * peaks.get(s["source"], 1) << max(s["weight_exp"], 0) for s in feeding)
             if largest >= SUM_LIMIT:
                 raise Refused(
@@ -133,9 +118,9 @@ class Network:
 
     def _wanted(self, trace: bool) -> list[tuple[str, int]]:
         """(kind, population) that is written: outputs, what proves that the run was sound, all of it for a trace."""
-        sent = {o["source"] for o in self.manifest["outputs"]}
+        sent = {o["source"] for o in self.structure["outputs"]}
         wanted = []
-        for i, p in enumerate(self.manifest["populations"]):
+        for i, p in enumerate(self.structure["populations"]):
             if trace or p["name"] in sent or p["watched"]:
                 wanted += [(kind, i) for kind in (KINDS if trace else ("spikes",) if p["spiking"] else ("spikes", "v"))]
             if p["watched"]:
@@ -143,8 +128,8 @@ class Network:
         return wanted
 
     def _require_room(self, wanted: list[tuple[str, int]], rows: int, last: int) -> None:
-        sizes = [self.manifest["populations"][i]["neurons"] * (1 if kind == "spikes" else 4) for kind, i in wanted]
-        sizes += [8 * int(np.prod(port["shape"])) for port in self.manifest["inputs"]]
+        sizes = [self.structure["populations"][i]["neurons"] * (1 if kind == "spikes" else 4) for kind, i in wanted]
+        sizes += [8 * int(np.prod(port["shape"])) for port in self.structure["inputs"]]
         needed, free = sum(sizes) * rows, int(shutil.disk_usage(self.folder).free * ROOM)
         if needed > free or last > STEP_LIMIT:
             raise Refused(
@@ -156,19 +141,19 @@ class Network:
         self, place: Path, inputs: Arrays, wanted: list[tuple[str, int]], rows: int
     ) -> dict[tuple[str, int], Any]:
         """The call's files: inputs as rows, and empty ones for what is wanted."""
-        for i, source in enumerate(self.manifest["sources"], len(self.names)):
+        for i, source in enumerate(self.structure["sources"], len(self.names)):
             values = inputs[source["input"]].swapaxes(0, 1)
             np.save(place / f"input-{i}.npy", values.reshape(rows, -1))
         files = {}
         for kind, i in wanted:
-            width = () if kind == "peak" else (self.manifest["populations"][i]["neurons"],)
+            width = () if kind == "peak" else (self.structure["populations"][i]["neurons"],)
             dtype = {"spikes": np.uint8, "peak": np.int64}.get(kind, np.int32)
             files[kind, i] = np.lib.format.open_memmap(place / f"{kind}-{i}.npy", "w+", dtype, (rows, *width))  # type: ignore[no-untyped-call]
         return files
 
     def _require_sound(self, files: Mapping[tuple[str, int], Any]) -> None:
         """A leaky integrator must not have fired, and no current may have left what one wrap brings back."""
-        for i, p in enumerate(self.manifest["populations"]):
+        for i, p in enumerate(self.structure["populations"]):
             peak = int(files["peak", i].max()) if p["watched"] else 0
             if peak > ONE_WRAP:
                 raise Refused(
@@ -185,14 +170,14 @@ class Network:
         self, files: Mapping[tuple[str, int], Any], steps: int, batch: int, trace: bool
     ) -> dict[str, NDArray[Any]]:
         def shaped(kind: str, i: int) -> NDArray[Any]:
-            rows = np.array(files[kind, i]).reshape(batch, steps, *self.manifest["populations"][i]["shape"])
+            rows = np.array(files[kind, i]).reshape(batch, steps, *self.structure["populations"][i]["shape"])
             return np.ascontiguousarray(rows.swapaxes(0, 1))
 
         results = {}
-        for o in self.manifest["outputs"]:
+        for o in self.structure["outputs"]:
             i = self.names.index(o["source"])
-            results[o["name"]] = shaped("spikes" if self.manifest["populations"][i]["spiking"] else "v", i)
-        for i, p in enumerate(self.manifest["populations"] if trace else ()):
+            results[o["name"]] = shaped("spikes" if self.structure["populations"][i]["spiking"] else "v", i)
+        for i, p in enumerate(self.structure["populations"] if trace else ()):
             kinds = KINDS if p["spiking"] else ("u", "v")
             results |= {f"{kind}/{p['name']}": shaped(kind, i) for kind in kinds}
         return results
@@ -204,78 +189,8 @@ class Network:
             config = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=MODELS)
             if self.adapters is not None:
                 config = Loihi2HwCfg(select_tag="fixed_pt")
-            for process in build(self.manifest, self.arrays, self.folder, self.adapters).values():
+            for process in build(self.structure, self.arrays, self.folder, self.adapters).values():
                 if process.runtime is None:
                     process.create_runtime(run_cfg=config)
                     self.runners.append(process)
         return self.runners
-
-
-def build(manifest: Mapping[str, Any], arrays: Arrays, folder: Path, adapters: Any = None) -> dict[str, Any]:
-    """Population → its process, all of them connected, sources too and, on hardware, what reads the outputs."""
-
-    def window(index: int, start: int) -> dict[str, Any]:
-        return {"folder": str(folder), "index": index, "start": start, "every": manifest["every"]}
-
-    index = {p["name"]: i for i, p in enumerate(manifest["populations"])}
-    depth = {p["name"]: p["depth"] for p in manifest["populations"]}
-    populations = {p["name"]: _population(p, arrays) for p in manifest["populations"]}
-    for name, process in populations.items():
-        process.proc_params["window"] = window(index[name], depth[name] + 1)
-    branches = {}
-    for i, s in enumerate(manifest["sources"], len(populations)):
-        branches[s["name"]] = FileSource(shape=(s["size"],), window=window(i, s["depth"]), late=s["late"]).s_out
-        if adapters is not None:
-            adapter = adapters.spike.PyToNxAdapter(shape=(s["size"],), num_message_bits=s["message_bits"])
-            branches[s["name"]].connect(adapter.inp)
-            branches[s["name"]] = adapter.out
-    for s in manifest["synapses"]:
-        connection = _connection(s, arrays)
-        connection.proc_params["window"] = window(-1, depth[s["target"]] + 1)
-        sent = populations[s["source"]].s_out if s["branch"] is None else branches[s["branch"]]
-        sent.connect(connection.s_in)
-        connection.a_out.connect(populations[s["target"]].a_in)
-    if adapters is not None:
-        for name in {o["source"] for o in manifest["outputs"]}:
-            shape = populations[name].s_out.shape
-            adapter = adapters.spike.NxToPyAdapter(shape=shape)
-            sink = FileSink(shape=shape, window=window(index[name], depth[name] + 1))
-            populations[name].s_out.connect(adapter.inp)
-            adapter.out.connect(sink.a_in)
-    return populations
-
-
-def _population(p: Mapping[str, Any], arrays: Arrays) -> Any:
-    du, dv, vth = (arrays.get(f"{field}/{p['name']}", p[field]) for field in ("du", "dv", "vth"))
-    bias = {
-        "bias_mant": arrays[f"bias/{p['name']}"].astype(np.int32),
-        "bias_exp": np.full(p["neurons"], p["bias_exp"], np.int32),
-    }
-    shape = (p["neurons"],)
-    if p["process"] == "MicrocodeLIF":
-        how = {"reset": p["reset"], "reset_delay": p["reset_delay"], "spiking": p["spiking"]}
-        return MicrocodeLIF(shape=shape, du=du, dv=dv, vth=vth, **bias, **how)
-    # The simulation's model resets at each inference's start; hardware runs one inference, and this once.
-    lif = LIFReset(shape=shape, du=du, dv=dv, vth=vth, **bias, reset_interval=NEVER, reset_offset=p["depth"] + 1)
-    lif.proc_params["watched"] = p["watched"]
-    return lif
-
-
-def _connection(s: Mapping[str, Any], arrays: Arrays) -> Any:
-    key = f"weight/{s['name']}"
-    options: dict[str, Any] = {
-        "weight_exp": s["weight_exp"],
-        "num_weight_bits": 8,
-        "num_message_bits": s["message_bits"],
-        "sign_mode": SignMode[s["sign_mode"].upper()],
-    }
-    if s["delay"]:
-        options["delays"] = s["delay"]
-    if s["kind"] == "sparse":
-        parts = (arrays[f"{key}/data"], arrays[f"{key}/indices"], arrays[f"{key}/indptr"])
-        weights = csr_matrix(parts, shape=tuple(s["shape"]), dtype=np.int32)
-        connection = (DelaySparse if s["delay"] else Sparse)(weights=weights, **options)
-    else:
-        connection = (DelayDense if s["delay"] else Dense)(weights=arrays[key].astype(np.int32), **options)
-    connection.proc_params["delay"], connection.proc_params["recurrent"] = s["delay"], s["recurrent"]
-    return connection
