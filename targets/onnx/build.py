@@ -6,7 +6,7 @@ profile of ONNX Runtime's is read back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,21 +37,27 @@ DTYPES = {
 
 
 class Build:
-    """Nodes in order of computation. A body shares its parent's constants, which ONNX lets a subgraph read."""
+    """Nodes in order of computation. A body shares its parent's constants, which ONNX lets a subgraph read.
 
-    def __init__(self, parent: Build | None = None) -> None:
+    Args:
+        taken: names of the model's inputs and outputs, which no other tensor gets.
+        parent: the graph that this one is a body in.
+    """
+
+    def __init__(self, taken: Iterable[str] = (), parent: Build | None = None) -> None:
         self._root: Build = self if parent is None else parent._root
         self._nodes: list[Any] = []
         self._casts: dict[tuple[str, str], str] = {}
         if parent is None:
             self._count = 0
+            self._taken = frozenset(taken)
             self._scope = ""
             self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
             self.initializers: list[Any] = []
 
     def body(self) -> Build:
         """An empty graph inside this one."""
-        return Build(self)
+        return Build(parent=self)
 
     @contextmanager
     def scoped(self, scope: str) -> Iterator[None]:
@@ -65,8 +71,11 @@ class Build:
 
     def name(self, hint: str) -> str:
         """A fresh tensor name."""
-        self._root._count += 1
-        return f"{hint}.{self._root._count}"
+        root = self._root
+        root._count += 1
+        while (name := f"{hint}.{root._count}") in root._taken:
+            root._count += 1
+        return name
 
     def node(self, op: str, inputs: Sequence[str], name: str | None = None, **attributes: Any) -> str:
         """Add a node with one output and return that output's name."""

@@ -8,8 +8,7 @@ import numpy as np
 
 from cortexcore.targets.base import Array
 from cortexcore.targets.onnx.models import TYPES
-
-PREVIOUS, NEXT = "previous/", "next/"
+from cortexcore.targets.onnx.names import NEXT, PREVIOUS
 
 
 class StepMemory:

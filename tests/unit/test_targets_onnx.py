@@ -97,6 +97,14 @@ def small() -> IntegerNetwork:
     return single(Dense(weight), InputPort("x", (5,), -127, 127), (4,), du=900)
 
 
+def renamed(entering: str, leaving: str) -> IntegerNetwork:
+    """The small network, its input and its output under other names."""
+    p = small().populations[0]
+    synapses = (replace(p.synapses[0], source=entering),)
+    ports = (replace(small().inputs[0], name=entering),)
+    return IntegerNetwork(ports, (replace(p, synapses=synapses),), (OutputPort(leaving, "p"),), 1e-3)
+
+
 @pytest.mark.parametrize("form", ["sequence", "step"])
 def test_models_are_standard_and_say_what_they_are(form):
     model = parsed(small(), form)
@@ -142,12 +150,39 @@ def test_what_it_cannot_take_is_refused_with_reason_and_remedy():
     huge = single(Dense(np.full((1, 70_000), 254, np.int32)), InputPort("x", (70_000,), 0, 1), (1,))
     with pytest.raises(GraphError, match=r"'w': its weights add up to more than float32 holds \(split the layer"):
         target.lower(huge, OnnxConfig())
-    clash = replace(small(), outputs=(OutputPort("v/p", "p"),))
-    assert "rename the output" in target.check(clash).problems[0].remedy
     wide = single(Dense(np.full((1, 16_000), 254, np.int32), 2), InputPort("x", (16_000,), 0, 2**31), (1,))
     assert target.check(wide).ok
     wide = single(Dense(np.full((1, 17_000), 254, np.int32)), InputPort("x", (17_000,), 0, 2**31), (1,))
     assert target.check(wide).problems[0].reason == f"its sums reach {17_000 * 254 * 2**31}, beyond 2^53"
+
+
+@pytest.mark.parametrize(
+    ("entering", "leaving", "refused"),
+    [
+        ("x", "v/p", {"v/p": "an output has the name of an input or a trace"}),
+        ("x", "x", {"x": "an output has the name of an input or a trace"}),
+        ("u/p", "y", {"u/p": "an input has the name of a trace"}),
+        ("previous/x", "y", {"previous/x": "names that begin with 'previous/' are the models' own"}),
+        ("x", "next/y", {"next/y": "names that begin with 'next/' are the models' own"}),
+    ],
+)
+def test_names_that_its_models_keep_are_refused(entering, leaving, refused):
+    found = get_target("onnx").check(renamed(entering, leaving)).problems
+    assert {p.node: p.reason for p in found} == refused
+    assert {p.remedy for p in found} == {"rename it"}
+
+
+def test_a_network_may_use_any_name_that_its_models_give_a_tensor():
+    tensors = {name for form in ("sequence", "step") for n in parsed(small(), form).graph.node for name in n.output}
+    tensors |= {constant.name for constant in parsed(small(), "traced").graph.initializer}
+    values = np.random.default_rng(2).integers(-127, 128, (2, 1, 5))
+    taken = sorted(name for name in tensors if "." in name)
+    assert len(taken) > 20
+    for name in taken:
+        for network in (renamed(name, "y"), renamed("x", name)):
+            entering = network.inputs[0].name
+            agrees(network, {entering: values})
+            compile(network, "onnx").stepper().step({entering: values[0]})
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1000])

@@ -24,6 +24,7 @@ from cortexcore.targets.onnx.floating.neuron import States
 from cortexcore.targets.onnx.floating.place import Place, port
 from cortexcore.targets.onnx.floating.plan import Plan, make_plan
 from cortexcore.targets.onnx.floating.signals import Signals
+from cortexcore.targets.onnx.names import NEXT, PREVIOUS
 
 
 def build_sequence(graph: Graph, metadata: Mapping[str, str], trace: bool, dtype: Precision = "float32") -> bytes:
@@ -58,7 +59,7 @@ def build_step(graph: Graph, metadata: Mapping[str, str], dtype: Precision = "fl
     b = Build()
     inputs = [port(name, dtype, ["B"], node.shape) for name, node in graph.inputs.items()]
     place = Place(b, dtype, b.node("Shape", [next(iter(graph.inputs))], name=b.name("float/lead"), start=0, end=1), 1)
-    memory = Memory(lambda kind, owner: f"previous/{kind}/{owner}")
+    memory = Memory(lambda kind, owner: f"{PREVIOUS}{kind}/{owner}")
     signals = Signals(plan, place, memory)
     for name in plan.factors:
         emit_step(plan, place, memory, signals, name, traced=False)
@@ -66,8 +67,8 @@ def build_step(graph: Graph, metadata: Mapping[str, str], dtype: Precision = "fl
     for slot, after in memory.slots():
         inputs.append(port(slot.before, slot.dtype, ["B"], slot.shape))
         with b.scoped(slot.owner):
-            b.node("Identity", [after], name=f"next/{slot.kind}/{slot.owner}")
-        outputs.append(port(f"next/{slot.kind}/{slot.owner}", slot.dtype, ["B"], slot.shape))
+            b.node("Identity", [after], name=f"{NEXT}{slot.kind}/{slot.owner}")
+        outputs.append(port(f"{NEXT}{slot.kind}/{slot.owner}", slot.dtype, ["B"], slot.shape))
     return finish(b.graph("step", inputs, outputs), dict(metadata))
 
 

@@ -7,22 +7,16 @@ from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import digit_bits, largest_sum
+from cortexcore.targets.onnx.names import name_problems
 
 
 def check(network: IntegerNetwork) -> CheckReport:
     """Every node that the ONNX target refuses, with reason and remedy."""
-    ports = {port.name for port in network.inputs}
     problems: list[Problem] = []
     for p in network.populations:
         for s in p.synapses:
             problems += _synapses(network, s)
-    taken = ports | {f"{k}/{p.name}" for p in network.populations for k in ("spikes", "u", "v")}
-    problems += [
-        Problem(o.name, "an output has the name of an input or a trace", "rename the output")
-        for o in network.outputs
-        if o.name in taken
-    ]
-    return CheckReport("onnx", tuple(problems))
+    return CheckReport("onnx", (*problems, *name_problems(network)))
 
 
 def _synapses(network: IntegerNetwork, s: Synapses) -> list[Problem]:

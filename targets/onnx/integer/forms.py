@@ -21,15 +21,16 @@ from cortexcore.targets.onnx.integer.neuron import States, emit_sent
 from cortexcore.targets.onnx.integer.population import emit_drive, emit_neurons, kept, previous_sent, state_slots
 from cortexcore.targets.onnx.integer.scan import emit_group
 from cortexcore.targets.onnx.integer.synapses import Lead
+from cortexcore.targets.onnx.names import NEXT, PREVIOUS
 
 
 def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
     """The step form, serialized."""
-    b = Build()
+    b = Build(port.name for port in (*network.inputs, *network.outputs))
     inputs = [value(port.name, input_dtype(port), ["B", *port.shape]) for port in network.inputs]
     sent = {port.name: b.node("Flatten", [port.name], axis=1) for port in network.inputs}
     slots = state_slots(network)
-    before = {slot.key: "previous/" + "/".join(slot.key) for slot in slots}
+    before = {slot.key: PREVIOUS + "/".join(slot.key) for slot in slots}
     inputs += [value(before[slot.key], slot.dtype, ["B", slot.size]) for slot in slots]
     ports = {port.name for port in network.inputs}
     lead = Lead(1, b.node("Shape", [network.inputs[0].name], start=0, end=1))
@@ -55,14 +56,14 @@ def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
         kind, name = slot.key
         with b.scoped(name):
             tensor = sent[name] if kind == "sent" else kept(b, network.population(name), states[name], kind)
-            b.node("Identity", [tensor], name=f"next/{kind}/{name}")
-        outputs.append(value(f"next/{kind}/{name}", slot.dtype, ["B", slot.size]))
+            b.node("Identity", [tensor], name=f"{NEXT}{kind}/{name}")
+        outputs.append(value(f"{NEXT}{kind}/{name}", slot.dtype, ["B", slot.size]))
     return finish(b.graph("step", inputs, outputs), metadata)
 
 
 def build_sequence(network: IntegerNetwork, metadata: dict[str, str], trace: bool = False) -> bytes:
     """The sequence form, serialized; with ``trace`` it also gives every population's spikes, u and v."""
-    b = Build()
+    b = Build(port.name for port in (*network.inputs, *network.outputs))
     inputs = [value(port.name, input_dtype(port), ["T", "B", *port.shape]) for port in network.inputs]
     sent = {port.name: b.node("Reshape", [port.name, b.whole(0, 0, -1)]) for port in network.inputs}
     lead = Lead(2, b.node("Shape", [network.inputs[0].name], start=0, end=2))
