@@ -73,7 +73,7 @@ def _constants(config: FrontEndConfig) -> dict[str, int]:
         "look_back": config.look_back,
         "bend_delay": config.bend_delay,
         "power_delay": config.power_delay,
-        "bend_taps": 2 * (config.qrs_smooth + config.qrs_lag) + 1,
+        "bend_ring": 1 << (2 * (config.qrs_smooth + config.qrs_lag)).bit_length(),
         "max_queue": config.learn // (config.refractory + 1) + 1,
         "max_waiting": _most_waiting(config),
     }

@@ -10,6 +10,7 @@ static void start(ccx_frontend *f, int64_t index)
     ccx_history_start(&f->filtered, index);
     ccx_detector_start(&f->detector, index);
     f->waiting_count = 0;
+    f->beat_ready = false;
     f->end = index;
     f->phase = CCX_FRONTEND_OPEN;
 }
@@ -45,7 +46,7 @@ static int32_t take(ccx_frontend *f, int16_t count)
 }
 
 /* Index in the filtered signal where it bends most, near `middle`; the first of equals. The bend there is found again
- * from the filtered signal, which is kept anyway: its filter forgets within CCX_FE_BEND_TAPS samples. */
+ * from the filtered signal, which is kept anyway: its filter forgets within 2 * CCX_FE_BEND_DELAY samples. */
 static int64_t sharpest(const ccx_history *filtered, int64_t middle)
 {
     ccx_bend bend = {.slope = 0};
@@ -87,16 +88,14 @@ static bool complete(ccx_frontend *f)
 
 /* Let the beats wait that are known of by now, up to the first that is complete. No more than CCX_FE_MAX_WAITING fit
  * between the last place where a QRS can be found and the first whose window is complete. */
-static bool beat_waits(ccx_frontend *f)
+static void look_for_beat(ccx_frontend *f)
 {
-    while (f->waiting_count == 0 || !complete(f)) {
-        ccx_detection found;
-        if (f->waiting_count == CCX_FE_MAX_WAITING || !ccx_detector_next(&f->detector, &found)) {
-            return false;
-        }
+    f->beat_ready = f->waiting_count > 0 && complete(f);
+    ccx_detection found;
+    while (!f->beat_ready && f->waiting_count < CCX_FE_MAX_WAITING && ccx_detector_next(&f->detector, &found)) {
         f->waiting[f->waiting_count++] = (ccx_waiting){found.middle, found.known, 0, false};
+        f->beat_ready = complete(f);
     }
-    return true;
 }
 
 /* The oldest waiting beat, which is complete. Returns false for a QRS whose peak would be yet to come. */
@@ -119,26 +118,21 @@ static bool build(ccx_frontend *f, ccx_beat *beat)
     return true;
 }
 
-static bool takes_more(ccx_frontend *f)
+static bool takes_more(const ccx_frontend *f)
 {
-    return f->phase == CCX_FRONTEND_OPEN && !beat_waits(f);
+    return f->phase == CCX_FRONTEND_OPEN && !f->beat_ready;
 }
 
 size_t ccx_frontend_push(ccx_frontend *f, const int16_t *counts, size_t count, int32_t *filtered)
 {
-    if (!takes_more(f)) {
-        return 0;
-    }
     size_t taken = 0;
-    while (taken < count) {
+    while (taken < count && takes_more(f)) {
         const int32_t value = take(f, counts[taken]);
+        look_for_beat(f);
         if (filtered != NULL) {
             filtered[taken] = value;
         }
         ++taken;
-        if (beat_waits(f)) {
-            break;
-        }
     }
     return taken;
 }
@@ -187,6 +181,7 @@ static bool work_off(ccx_frontend *f)
         } else {
             listen(f, ccx_history_at(&f->filtered, f->filtered.end - 1));
         }
+        look_for_beat(f);
         return true;
     }
     if (f->phase == CCX_FRONTEND_HOLDING) {
@@ -203,8 +198,10 @@ static bool work_off(ccx_frontend *f)
 bool ccx_frontend_poll(ccx_frontend *f, ccx_beat *beat)
 {
     do {
-        while (beat_waits(f)) {
-            if (build(f, beat)) {
+        while (f->beat_ready) {
+            const bool built = build(f, beat);
+            look_for_beat(f);
+            if (built) {
                 return true;
             }
         }

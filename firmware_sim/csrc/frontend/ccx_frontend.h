@@ -59,6 +59,7 @@ typedef struct {
     ccx_builder builder;
     ccx_waiting waiting[CCX_FE_MAX_WAITING]; /* oldest first */
     uint32_t waiting_count;
+    bool beat_ready; /* the oldest is complete */
     ccx_frontend_phase phase;
     int64_t end;    /* samples of the stream so far, lost ones included */
     int64_t resume; /* where the stream goes on after a long gap */

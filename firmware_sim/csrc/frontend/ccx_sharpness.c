@@ -3,7 +3,7 @@
 /* The filtered sample `age` before the newest. */
 static int32_t past(const ccx_bend *bend, uint32_t age)
 {
-    return bend->past[bend->place >= age ? bend->place - age : bend->place + CCX_FE_BEND_TAPS - age];
+    return bend->past[(bend->place - age) % CCX_FE_BEND_RING];
 }
 
 /* (1 - z^-lag)^2 of the signal `age` before the newest. */
@@ -14,7 +14,7 @@ static int32_t difference(const ccx_bend *bend, uint32_t age)
 
 int32_t ccx_bend_push(ccx_bend *bend, int32_t filtered)
 {
-    bend->place = bend->place == CCX_FE_BEND_TAPS - 1u ? 0u : bend->place + 1u;
+    bend->place = (bend->place + 1u) % CCX_FE_BEND_RING;
     bend->past[bend->place] = filtered;
     bend->slope += difference(bend, 0) - 2 * difference(bend, CCX_FE_QRS_SMOOTH) +
                    difference(bend, 2u * CCX_FE_QRS_SMOOTH);

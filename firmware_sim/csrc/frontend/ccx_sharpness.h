@@ -9,8 +9,8 @@
 /* bend = (box * box * (1 - z^-lag)^2) filtered >> 4, the boxes as running sums: (1 - z^-smooth)^2 / (1 - z^-1)^2.
  * |filtered| < 2^24, so the step is below 2^28, slope and sum are below 2^31, and bend is below 2^27. */
 typedef struct {
-    int32_t past[CCX_FE_BEND_TAPS]; /* a ring of filtered samples */
-    uint32_t place;                 /* of the newest */
+    int32_t past[CCX_FE_BEND_RING]; /* filtered samples; a power of two of them, so that a place is a mask away */
+    uint32_t place;                 /* of the newest, modulo the ring */
     int32_t slope;
     int32_t sum;
 } ccx_bend;
