@@ -89,9 +89,9 @@ def load(folder: Path) -> LoihiArtifact:
     return LoihiArtifact(network, config, lowered)
 
 
-def write_lowered(lowered: Lowered, folder: Path, about: Mapping[str, Any]) -> None:
-    """``loihi.json`` and ``loihi.npz``, all that the scripts read."""
+def write_lowered(lowered: Lowered, folder: Path, about: Mapping[str, Any], *, small: bool = True) -> None:
+    """``loihi.json`` and ``loihi.npz``, all that the scripts read; not ``small`` is written several times as fast."""
     manifest = {"format": FORMAT, "sha256": lowered.sha256, **about, "structure": lowered.structure}
     (folder / "loihi.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     with (folder / "loihi.npz").open("wb") as file:
-        np.savez_compressed(file, **lowered.arrays)  # keys hold a "/": none is one of its own keywords
+        (np.savez_compressed if small else np.savez)(file, **lowered.arrays)  # keys hold a "/", unlike its own keywords

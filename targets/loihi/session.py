@@ -101,7 +101,7 @@ class LavaWorker:
         artifact, given, taken = place / lowered.sha256, place / "in.npz", place / "out.npz"
         if not artifact.is_dir():
             artifact.mkdir()
-            write_lowered(lowered, artifact, {})
+            write_lowered(lowered, artifact, {}, small=False)
         _write(given, inputs)
         places = ["--artifact", str(artifact), "--scratch", str(place)]
         self.ask([str(given), str(taken), *places, *options], timeout_s)
