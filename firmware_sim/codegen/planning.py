@@ -19,7 +19,7 @@ from cortexcore.export.network import (
     Synapses,
 )
 from cortexcore.export.stored_weight import stored_weight
-from cortexcore.firmware_sim.codegen.cost import event_driven
+from cortexcore.firmware_sim.codegen.cost import Sent, event_driven
 from cortexcore.firmware_sim.codegen.names import identifiers
 from cortexcore.firmware_sim.codegen.options import CodegenOptions
 from cortexcore.firmware_sim.codegen.plan import Layer, Link, Plan, Source, Sums
@@ -118,23 +118,15 @@ class _Planner:
     def _event(self, s: Synapses, p: Population, narrow: bool) -> bool:
         if self._options.kernel != "auto":
             return self._options.kernel == "event"
-        source = self._sources[s.source]
+        sent: Sent = "graded" if not self._listed_spikes(s) else "narrow" if narrow else "wide"
         share = self._options.rates.get(s.source, self._options.rate)
-        graded = not self._listed_spikes(s)
-        return event_driven(
-            self._options.core, narrow, graded, share, source.size, synapses(s.operation, p) / source.size, p.size
-        )
-
-
-def synapses(operation: Operation, p: Population) -> int:
-    """Products that a step of a connection takes where every source neuron sends, padding counted."""
-    match operation:
-        case Dense():
-            return int(operation.weight.size)
-        case Conv1d() | Conv2d():
-            return int(operation.weight[0].size) * p.size
-        case _:
-            raise TypeError(f"no kernel for the operation {type(operation).__name__}")
+        match s.operation:
+            case Dense():
+                return event_driven(self._options.core, False, sent, share, p.size)
+            case Conv1d() | Conv2d() as operation:
+                return event_driven(self._options.core, True, sent, share, p.shape[0] // operation.groups)
+            case _:
+                raise TypeError(f"no kernel for the operation {type(s.operation).__name__}")
 
 
 def _exponent(operation: Operation) -> int:

@@ -65,10 +65,8 @@ CCX_KERNEL void ccx_dense_graded(const ccx_dense *d, const void *values, uint32_
 /* Dense: every weight is multiplied, whatever was sent. `values` are 0 and 1 for spikes. */
 CCX_KERNEL void ccx_dense_rows(const ccx_dense *d, const void *values, uint32_t value_bits, uint32_t *restrict sums)
 {
-    for (uint32_t o = 0; o < d->targets; ++o) {
-        const void *const row = ccx_dense_row(d, o, d->sources);
-        sums[o] += ccx_dot(row, d->weight_bits, 0, values, value_bits, 1, d->sources);
-    }
+    ccx_multiply_rows(sums, d->weights, ccx_row_bytes(d->weight_bits, d->sources), d->targets, d->weight_bits, 0, values,
+                      value_bits, 1, d->sources);
 }
 
 #endif

@@ -108,22 +108,42 @@ CCX_KERNEL void ccx_add_scaled_row(uint32_t *restrict sums, const void *restrict
     }
 }
 
-/* Sum over i of row[first + i] * values[i * step], modulo 2^32. */
-CCX_KERNEL uint32_t ccx_dot(const void *row, uint32_t bits, uint32_t first, const void *values, uint32_t value_bits,
-                            uint32_t step, uint32_t count)
+/* sums[r] += sum over i of row r's weight[first + i] * values[i * step], modulo 2^32, for `rows` rows that lie `row_bytes`
+ * apart. On Armv7E-M four rows share what they multiply with, about one and a half instructions per product. */
+CCX_KERNEL void ccx_multiply_rows(uint32_t *restrict sums, const void *restrict row, uint32_t row_bytes, uint32_t rows,
+                                  uint32_t bits, uint32_t first, const void *restrict values, uint32_t value_bits,
+                                  uint32_t step, uint32_t count)
 {
-    uint32_t sum = 0, i = 0;
+    const uint8_t *weights = row;
+    uint32_t r = 0;
 #if CCX_DSP
-    for (; bits == 8u && value_bits == 8u && step == 1u && i + 4u <= count; i += 4u) {
-        const uint32_t w = ccx_load((const int8_t *)row + first + i), x = ccx_load((const int8_t *)values + i);
-        sum = (uint32_t)__smlad(__sxtb16((int8x4_t)w), __sxtb16((int8x4_t)x), (int32_t)sum);
-        sum = (uint32_t)__smlad(__sxtb16((int8x4_t)__ror(w, 8)), __sxtb16((int8x4_t)__ror(x, 8)), (int32_t)sum);
+    for (; bits == 8u && value_bits == 8u && step == 1u && r + 4u <= rows; r += 4u) {
+        uint32_t i = 0;
+        for (; i + 4u <= count; i += 4u) {
+            const uint32_t x = ccx_load((const int8_t *)values + i);
+            const int16x2_t even = __sxtb16((int8x4_t)x), odd = __sxtb16((int8x4_t)__ror(x, 8));
+            for (uint32_t k = 0; k < 4u; ++k) {
+                const uint32_t w = ccx_load(weights + (r + k) * row_bytes + first + i);
+                const int32_t sum = __smlad(__sxtb16((int8x4_t)w), even, (int32_t)sums[r + k]);
+                sums[r + k] = (uint32_t)__smlad(__sxtb16((int8x4_t)__ror(w, 8)), odd, sum);
+            }
+        }
+        for (; i < count; ++i) {
+            for (uint32_t k = 0; k < 4u; ++k) {
+                const uint32_t w = (uint32_t)ccx_weight(weights + (r + k) * row_bytes, 8, first + i);
+                sums[r + k] += w * (uint32_t)ccx_value(values, 8, i);
+            }
+        }
     }
 #endif
-    for (; i < count; ++i) {
-        sum += (uint32_t)ccx_weight(row, bits, first + i) * (uint32_t)ccx_value(values, value_bits, i * step);
+    for (; r < rows; ++r) {
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < count; ++i) {
+            const uint32_t w = (uint32_t)ccx_weight(weights + r * row_bytes, bits, first + i);
+            sum += w * (uint32_t)ccx_value(values, value_bits, i * step);
+        }
+        sums[r] += sum;
     }
-    return sum;
 }
 
 #endif

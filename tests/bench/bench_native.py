@@ -1,0 +1,177 @@
+"""The generated C: how fast it runs here beside named peers, and which kernel takes fewer instructions on a Cortex-M4.
+
+1. DeepSNN (2500 → 256 → 128 → 2, T = 100, batch 1) with the same weights on snnTorch eager, ONNX Runtime and ``native``.
+2. The shipped beat model, one beat and eight, on ONNX Runtime, the golden network and ``native``.
+3. Event-driven against dense kernels over the spike rate: instructions per step on the emulated core, exact, and time
+   here; where they cross; instructions per synaptic event and per neuron beside the least that the instruction set
+   allows. Random weights and spikes: what is counted depends on how many fire, not on what for.
+
+Calls take turns, as in bench_targets.py. Times mean this machine alone; instructions mean this compiler.
+
+    python tests/bench/bench_native.py [--json OUT.json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import numpy as np
+from bench_targets import LARGE, SIZES, Table, deep_snn, eager, same, shipped, snntorch_model, spikes, stepwise, timed
+
+from cortexcore.api import from_torch, quantize
+from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
+from cortexcore.firmware_sim.toolchain import compiler_version
+from cortexcore.targets.compiled import compile
+from cortexcore.targets.cortex_m.config import CortexMConfig
+from cortexcore.targets.cortex_m.profile import count_inferences
+from cortexcore.targets.energy.latency import cpu_name
+from cortexcore.targets.native.config import NativeConfig
+
+RATES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
+COUNTED_STEPS, TIMED_STEPS = 4, 200
+FLOORS = {
+    "event-driven, dense": (3 / 4, "a word of 4 weights: LDR and 2 SXTAB16, sums in registers"),
+    "event-driven, conv1d": (7 / 4, "a word of 4 weights: LDR, 2 SXTAB16, and sums that LDR and STR bring and take"),
+    "neuron": (11.0, "3 LDR, 4 for the leak (ASR, LSL, MOV, SMLAL), 2 ADD, CMP, STR"),
+}
+"""Instructions per synaptic event, or per neuron: the least by the instruction set, without loops and addresses."""
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """One layer's two kernels over the spike rate.
+
+    Attributes:
+        instructions: kernel → of a step at each of RATES, on the emulated Cortex-M4.
+        seconds: kernel → of a step, on this machine.
+        per_event, per_neuron: instructions of the event-driven kernel for a synaptic event, and for a neuron.
+    """
+
+    title: str
+    instructions: dict[str, list[float]]
+    seconds: dict[str, list[float]]
+    per_event: float
+    per_neuron: float
+
+    def show(self) -> None:
+        print(f"\n{self.title}\n  {'rate':>6}{'event':>12}{'dense':>10}   instructions{'event':>11}{'dense':>9}   us here")
+        for i, rate in enumerate(RATES):
+            counts = [self.instructions[k][i] for k in ("event", "dense")]
+            times = [self.seconds[k][i] * 1e6 for k in ("event", "dense")]
+            print(f"  {rate:6.2f}{counts[0]:12.0f}{counts[1]:10.0f}{'':15}{times[0]:11.2f}{times[1]:9.2f}")
+        print(f"  they cross at {crossing(self.instructions)} on the Cortex-M4, at {crossing(self.seconds)} here")
+        print(f"  {self.per_event:.2f} instructions per synaptic event, {self.per_neuron:.1f} per neuron")
+
+
+def crossing(costs: dict[str, list[float]]) -> str:
+    """The rate at which the dense kernel begins to win, between two of RATES by a straight line."""
+    gap = np.array(costs["event"]) - np.array(costs["dense"])
+    over = np.flatnonzero(gap > 0)
+    if not len(over):
+        return "no rate"
+    i = int(over[0])
+    if i == 0:
+        return f"{RATES[0]}"
+    return f"{np.interp(0, gap[i - 1 : i + 1], RATES[i - 1 : i + 1]):.2f}"
+
+
+def layer(name: str, rng: np.random.Generator) -> tuple[IntegerNetwork, int]:
+    """A layer of the beat model's sizes fed by spikes, and its synapses per step where every source fires."""
+    if name == "dense":
+        source, shape = (208,), (64,)
+        operation = Dense((rng.integers(-60, 60, (64, 208)) * 2).astype(np.int32))
+        synapses = 64 * 208
+    else:
+        source, shape = (8, 30), (16, 13)
+        operation = Conv1d((rng.integers(-128, 128, (16, 8, 5)) * 2).astype(np.int32), 0, 2)
+        synapses = 16 * 8 * 5 * 13
+    population = Population("p", shape, (Synapses("w", "x", operation),), 4095, 400, 130000, np.zeros((), np.int32))
+    return IntegerNetwork((InputPort("x", source, 0, 1),), (population,), (OutputPort("y", "p"),), 1e-3), synapses
+
+
+def crossed(name: str, rng: np.random.Generator) -> Crossing:
+    """Counts and times of one layer. Threshold and weights are such that hardly a neuron fires."""
+    network, synapses = layer(name, rng)
+    source = network.inputs[0].shape
+    inputs = [(rng.random((TIMED_STEPS, 1, *source)) < rate).astype(np.int8) for rate in RATES]
+    for x in inputs:
+        x.reshape(TIMED_STEPS, -1)[:, 0] = np.arange(TIMED_STEPS) % 2  # an input that stays is not computed anew
+    instructions: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {}
+    for kernel in ("event", "dense"):
+        artifact = compile(network, "cortex-m", CortexMConfig(kernel)).artifact
+        counts = [count_inferences(artifact, {"x": x[:COUNTED_STEPS]})[0].regions["layer_p"].total for x in inputs]
+        instructions[kernel] = [c.instructions / COUNTED_STEPS for c in counts]
+        native = compile(network, "native", NativeConfig(kernel))
+        calls = {str(i): ((lambda x=x, native=native: native.run({"x": x})), 5) for i, x in enumerate(inputs)}
+        seconds[kernel] = [least / TIMED_STEPS for _, least in timed(calls).values()]
+    full = RATES.index(1.0)
+    per_event = (instructions["event"][full] - instructions["event"][0]) / synapses
+    per_neuron = instructions["event"][0] / network.populations[0].size
+    title = f"{name}: {' x '.join(map(str, source))} spikes to {' x '.join(map(str, network.populations[0].shape))}"
+    return Crossing(title, instructions, seconds, per_event, per_neuron)
+
+
+def against_peers(rng: np.random.Generator) -> list[Table]:
+    """DeepSNN with snnTorch's weights, then with random ones, and the beat model."""
+    import torch
+
+    x, model = spikes(rng), snntorch_model()
+    graph = from_torch(model, torch.zeros(1, SIZES[0]), dt_s=1e-3)
+    (name,) = graph.inputs
+    network = quantize(graph, bits=8, calibration={name: x})
+    onnx, native = compile(network, "onnx"), compile(network, "native")
+    same(native, onnx, {name: x})
+    calls = {
+        "snnTorch eager (float32)": (eager(model, x), 3),
+        "ONNX sequence, integer": (lambda: onnx.run({name: x}), 10),
+        "native": (lambda: native.run({name: x}), 10),
+        "ONNX step form, 100 calls": (stepwise(onnx, x, name), 3),
+        "native, 100 steps": (stepwise(native, x, name), 3),
+    }
+    tables = [Table(f"DeepSNN {'-'.join(map(str, SIZES))}, T = 100, batch 1, the same weights", timed(calls))]
+    network = deep_snn(rng, "subtract")
+    onnx, native = compile(network, "onnx"), compile(network, "native")
+    same(native, onnx, {"x": x})
+    calls = {"ONNX sequence, integer": (lambda: onnx.run({"x": x}), 10), "native": (lambda: native.run({"x": x}), 10)}
+    tables.append(Table("DeepSNN, random weights, about a tenth of the neurons fire in a step", timed(calls)))
+    beats, data = shipped(rng)
+    compiled = {target: compile(beats, target) for target in ("onnx", "integer", "native")}
+    same(compiled["native"], compiled["onnx"], data)
+    for batch in (1, LARGE):
+        some = {name: values[:, :batch] for name, values in data.items()}
+        calls = {target: ((lambda c=c, some=some: c.run(some)), 10) for target, c in compiled.items()}
+        tables.append(Table(f"the shipped beat model, {batch} beat{'s' * (batch > 1)}", timed(calls)))
+    return tables
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rng = np.random.default_rng(0)
+    load = os.getloadavg()[0]
+    print(f"{cpu_name()}, one thread, load {load:.1f}; {compiler_version()}")
+    tables = against_peers(rng)
+    crossings = [crossed(name, rng) for name in ("dense", "conv1d")]
+    for part in (*tables, *crossings):
+        part.show()
+    print("\nThe least that the instruction set allows:")
+    for name, (floor, why) in FLOORS.items():
+        print(f"  {name}: {floor:g} ({why})")
+    if options.json:
+        rows = [{"title": t.title, "seconds": {n: {"median": m, "fastest": f} for n, (m, f) in t.seconds.items()}} for t in tables]
+        data = {"cpu": cpu_name(), "load": load, "tables": rows, "rates": RATES, "crossings": [asdict(c) for c in crossings]}
+        options.json.write_text(json.dumps(data, indent=1))
+
+
+if __name__ == "__main__":
+    main()
