@@ -83,6 +83,9 @@ class _Call:
 def counting(board: Board, regions: Sequence[str] = ()) -> Iterator[Counts]:
     """Count what ``board`` executes within a ``with`` block.
 
+    A stretch of code that :meth:`Board.stop` cuts in two is counted whole when it begins, and its rest again when the
+    board is resumed: resume after the block.
+
     Args:
         board: a board that is not running.
         regions: functions whose calls are to be counted one by one; a call within a call counts for both.

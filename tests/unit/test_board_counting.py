@@ -20,6 +20,7 @@ FUNCTIONS = {
     "ccx_condition": "cmp r0, #0; ite eq; moveq r0, #10; movne r0, #20; bx lr",
     "ccx_loads": "ldr r1, [r0]; ldr r2, [r0, #4]; ldr r3, [r0, r2]; ldrh r3, [r3]; str r3, [r0, #8]; bx lr",
     "ccx_stores": "movs r1, #4; str r1, [r0, r1]; str r1, [r0], #4; strd r1, r1, [r0]; bx lr",
+    "ccx_addresses": "adds r0, r0, #4; ldr r1, [r0]; adds r0, r0, #4; ldm r0, {r1, r2, r3}; adds r2, r0, #4; bx lr",
     "ccx_stack": "push {r4, r5, r6, lr}; ldmia r0, {r1, r2, r3}; pop {r4, r5, r6, pc}",
     "ccx_divide": "udiv r0, r0, r1; mul r0, r0, r1; mla r0, r0, r1, r1; smull r0, r2, r0, r1;"
     " smlad r0, r0, r1, r2; bx lr",
@@ -28,6 +29,7 @@ FUNCTIONS = {
     "ccx_outer": "push {r4, lr}; movs r4, r0; 2: movs r0, r4; bl ccx_loop; subs r4, r4, #1; bne 2b; pop {r4, pc}",
     "ccx_tail": "movs r0, #3; b ccx_loop",
     "ccx_head": "subs r0, r0, #1; bne ccx_head; bx lr",
+    "ccx_hint": "pld [r0]; bx lr",
     "ccx_table": "tbb [pc, r0]; 3: .byte 1; .byte 2; movs r0, #7; bx lr",
 }
 BASE = {
@@ -39,7 +41,9 @@ BASE = {
     ("ccx_condition", 1): Cost(5, 4, 5, 1),
     # Two loads in a row take 3; the third waits for the second's register, and so does the fourth for the third's.
     ("ccx_loads", 0x20001000): Cost(6, 2 + 1 + 2 + 2 + 1 + 1, 2 + 1 + 2 + 2 + 1 + 1, 1),
-    ("ccx_stores", 0x20001000): Cost(5, 1 + 2 + 1 + 3 + 1, 1 + 2 + 1 + 3 + 1, 1),
+    # Of the first store, the index is what the instruction before has computed.
+    ("ccx_stores", 0x20001000): Cost(5, 1 + 2 + 1 + 3 + 1, 1 + 3 + 1 + 3 + 1, 1),
+    ("ccx_addresses", 0x20001000): Cost(6, 1 + 2 + 1 + 4 + 1 + 1, 1 + 3 + 1 + 5 + 1 + 1, 1),
     ("ccx_stack", 0x20001000): Cost(3, 5 + 4 + 5, 5 + 4 + 5, 1),
     ("ccx_divide", 100, 7): Cost(6, 2 + 5, 12 + 5, 1),
     ("ccx_float", 3): Cost(9, 1 + 1 + 1 + 3 + 14 + 2 + 3 + 3 + 1, 1 + 1 + 1 + 3 + 14 + 2 + 3 + 3 + 1, 1),
@@ -117,6 +121,12 @@ def test_what_cannot_be_counted_is_named(board: Board) -> None:
     for name, words in (("ccx_nothing", "no symbol"), ("ccx_words", "no function of the firmware but data")):
         with pytest.raises(GraphError, match=words), counting(board, [name]):
             pass
+
+
+def test_an_instruction_without_a_count_is_named(board: Board) -> None:
+    with pytest.raises(GraphError, match=r"the instruction 'pld \[r0\]' at 0x\w+ has no cycle count"), counting(board):
+        board.call("ccx_hint", board.address("ccx_words"))
+    board.call("ccx_hint", board.address("ccx_words"))
 
 
 def test_sizes_come_from_the_sections(board: Board) -> None:
