@@ -154,6 +154,8 @@ class FrontEndConfig:
             raise DataError("front end: shape_reach must not exceed window_after")
         if (self.refractory + 1) * self.search_rr_percent < 100:
             raise DataError("front end: search_rr_percent of the shortest interval, refractory + 1, must be a sample")
+        if self.slope_reach > self.refractory + self.power_delay:
+            raise DataError("front end: slope_reach must not exceed refractory + bend_delay + qrs_integrate / 2")
         for name in ("look_back", "hold"):
             if getattr(self, name) > KEEP:
                 raise DataError(
@@ -183,8 +185,8 @@ class FrontEndConfig:
 
     @property
     def after(self) -> int:
-        """Samples of a window after its fiducial."""
-        return self.decimation * self.window_after
+        """Samples after its fiducial that a beat needs: its window and its QRS."""
+        return max(self.decimation * self.window_after, self.qrs_reach)
 
     @property
     def hold(self) -> int:

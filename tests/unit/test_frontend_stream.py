@@ -91,6 +91,24 @@ def test_blocks_do_not_matter(data):
     assert np.array_equal(whole_tap, parts_tap)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        FrontEndConfig(window_after=14, qrs_reach=33),
+        FrontEndConfig(align_reach=62, window_after=14, search_rr_percent=53, learn=306, drought=289),
+        FrontEndConfig(slope_reach=79, refractory=50),
+    ],
+)
+def test_blocks_do_not_matter_to_other_configurations(config):
+    noise = np.random.default_rng(3)
+    counts = (noise.integers(-3000, 3000, 20_000) * np.repeat(np.exp(noise.normal(-3, 2, 20)), 1000)).astype(np.int16)
+    whole, single = FrontEnd(config, GAIN, RATE_HZ), FrontEnd(config, GAIN, RATE_HZ)
+    beats = whole.push(counts) + whole.flush()
+    one_by_one = [beat for index in range(len(counts)) for beat in single.push(counts[index : index + 1])]
+    assert len(beats) > 50
+    assert_equal(beats, one_by_one + single.flush())
+
+
 def test_sample_by_sample_and_ready_is_when_the_beat_came():
     front_end = FrontEnd(CONFIG, GAIN, RATE_HZ)
     beats = []
@@ -268,6 +286,7 @@ def test_configuration_survives_json():
         ({"p_start": 50}, "p_stop < p_start"),
         ({"window_after": 5}, "shape_reach"),
         ({"refractory": 0}, "refractory must be at least 1"),
+        ({"slope_reach": 80}, "slope_reach must not exceed"),
         ({"search_rr_percent": 1}, "search_rr_percent of the shortest interval"),
         ({"drought": 4000}, "look_back comes to 4180 samples, at most 4096"),
         ({"learn": 4050, "window_before": 31}, "look_back"),
