@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,7 @@ from cortexcore.export.report.html import require_packages, require_page
 
 if TYPE_CHECKING:
     from cortexcore.opening import Opened
+    from cortexcore.targets.compiled import Compiled
 
 LEARNING_S, MINUTE_S = 300.0, 60.0
 """Where no arrays are given: a minute of ECG, of a record the first after EC57's learning period."""
@@ -51,7 +53,7 @@ def run(
     if opened.graph is not None:
         print_assumed(opened.graph.metadata.get("assumed"))
     inputs, batched = to_batch(read_arrays(input_), opened.input_shapes())
-    result = opened.compiled(target, options.get(target)).run(inputs, trace=trace)
+    result = _compiled(opened, [target], options)[target].run(inputs, trace=trace)
     write_arrays(output, result_arrays(result, batched))
     steps, batch = next(iter(inputs.values())).shape[:2]
     rates = ", ".join(f"{name} {values.mean():.4f}" for name, values in result.spikes.items())
@@ -83,7 +85,7 @@ def compare(
     options = configs(target, chip)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
-    comparison = compare_targets({name: opened.compiled(name, options.get(name)) for name in target}, target, inputs)
+    comparison = compare_targets(_compiled(opened, target, options), target, inputs)
     print(comparison.to_text())
     if json_ is not None:
         write_text(json_, json.dumps(comparison.to_json(), indent=1))
@@ -120,7 +122,7 @@ def profile(
     require_profilable(names)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)
-    compiled = {name: opened.compiled(name, options.get(name)) for name in names}
+    compiled = _compiled(opened, names, options)
     profiles = []
     for i, (name, ready) in enumerate(compiled.items(), start=1):
         print(f"profile: {name} ({i} of {len(names)})", flush=True)
@@ -146,6 +148,15 @@ def _inputs(opened: Opened, file: Path | None, record: str | None, data: Path | 
     inputs = beat_inputs(source, opened.bundle.front_end, opened.bundle.steps)
     print(f"input: {next(iter(inputs.values())).shape[1]} beats of {source.what}")
     return inputs
+
+
+def _compiled(opened: Opened, names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Compiled]:
+    """The network on each target, said what a target takes in another way than it was written."""
+    compiled = {name: opened.compiled(name, options.get(name)) for name in names}
+    for name, ready in compiled.items():
+        for note in ready.target.check(ready.network).notes:
+            print(f"{name}: {note}")
+    return compiled
 
 
 def print_assumed(assumed: object) -> None:

@@ -10,6 +10,7 @@ from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.loihi import PRICED, ROWS, energy_figure, layer_energy_j, loihi_energy, sum_figure, total
 from cortexcore.targets.energy.loihi_latency import latency_figures, layer_time_figures, loihi_times
 from cortexcore.targets.energy.operations import count, operation_figures
+from cortexcore.targets.loihi.check import check
 from cortexcore.targets.loihi.config import LoihiConfig
 from cortexcore.targets.loihi.mapping import ChipLimits, CoreMapping, count_activity, map_network
 from cortexcore.targets.loihi.mapping.memory import WORD_BITS
@@ -71,7 +72,7 @@ def loihi_profile(network: IntegerNetwork, config: LoihiConfig, inputs: Arrays) 
         break_even=verdict.figures,
         verdict=verdict.verdict,
         equivalent=ann.figures,
-        notes=(*_ASSUMED, _limits(mapping.limits), *ann.notes),
+        notes=(*check(network, config.chip).notes, *_ASSUMED, _limits(mapping.limits), *ann.notes),
     )
 
 

@@ -174,13 +174,11 @@ def against_snntorch(rng: np.random.Generator) -> list[Table]:
 
 
 def against_lava(title: str, network: IntegerNetwork, x: dict[str, np.ndarray]) -> Table:
-    """The same inputs through the same network; Lava's worker is started before the clock, and builds in every run."""
+    """The same inputs through the same network; Lava's worker is started, and its network built, before the clock."""
     golden, lava = compile(network, "integer"), compile(network, "loihi")
     same(golden, lava, x)
     calls = {"Lava simulation": (lambda: lava.run(x), 1), "golden integer": (lambda: golden.run(x), 10)}
-    return Table(
-        title, timed(calls), "Lava's start-up is not counted; building its processes is, which it does for every run"
-    )
+    return Table(title, timed(calls), "Lava's start-up and the building of its processes are not counted")
 
 
 def shipped(rng: np.random.Generator) -> tuple[IntegerNetwork, dict[str, np.ndarray]]:
