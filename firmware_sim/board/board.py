@@ -70,6 +70,7 @@ class Board:
         self._access: Access | None = None
         self.engine: Any = self._kinds.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         self.engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M4)
+        self._fresh = self.engine.context_save()
         self._map_memory()
         present: dict[int, Device] = {TIMER_ADDRESS: Timer(), UART_ADDRESS: self.uart, **(devices or {})}
         for address, device in present.items():
@@ -88,6 +89,7 @@ class Board:
         """
         limit, top = self._stack()
         self.engine.mem_write(limit, bytes([_PAINT]) * (top - limit))
+        self.engine.context_restore(self._fresh)
         pointer, entry = struct.unpack("<II", self.engine.mem_read(self._address("ccx_flash_start"), 8))
         self.engine.reg_write(self._registers.UC_ARM_REG_SP, pointer)
         self._run(entry, self._address(until), timeout_s)
@@ -114,6 +116,7 @@ class Board:
         registers, rest = words[:4], words[4:]
         pointer = (self._stack()[1] - 4 * len(rest)) & ~7
         self.engine.mem_write(pointer, struct.pack(f"<{len(rest)}I", *rest))
+        self.engine.context_restore(self._fresh)  # a call that faulted may have left conditions of an IT block behind
         for number, word in enumerate(registers):
             self.engine.reg_write(self._registers.UC_ARM_REG_R0 + number, word)
         self.engine.reg_write(self._registers.UC_ARM_REG_SP, pointer)

@@ -84,7 +84,7 @@ def counting(board: Board, regions: Sequence[str] = ()) -> Iterator[Counts]:
     """Count what ``board`` executes within a ``with`` block.
 
     A stretch of code that :meth:`Board.stop` cuts in two is counted whole when it begins, and its rest again when the
-    board is resumed: resume after the block.
+    board is resumed: resume after the block. After a fault the counts are of no use.
 
     Args:
         board: a board that is not running.

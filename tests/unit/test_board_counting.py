@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cortexcore.errors import GraphError, TargetUnavailable
+from cortexcore.errors import FirmwareFault, GraphError, TargetUnavailable
 from cortexcore.firmware_sim.board import Board, Cost, counting, object_sizes, read_firmware, sizes
 from cortexcore.firmware_sim.toolchain import build_elf
 
@@ -29,6 +29,7 @@ FUNCTIONS = {
     "ccx_outer": "push {r4, lr}; movs r4, r0; 2: movs r0, r4; bl ccx_loop; subs r4, r4, #1; bne 2b; pop {r4, pc}",
     "ccx_tail": "movs r0, #3; b ccx_loop",
     "ccx_head": "subs r0, r0, #1; bne ccx_head; bx lr",
+    "ccx_half": "cmp r0, #0; ite ne; ldrne r1, [r0]; moveq r1, #0; bx lr",
     "ccx_hint": "pld [r0]; bx lr",
     "ccx_table": "tbb [pc, r0]; 3: .byte 1; .byte 2; movs r0, #7; bx lr",
 }
@@ -121,6 +122,13 @@ def test_what_cannot_be_counted_is_named(board: Board) -> None:
     for name, words in (("ccx_nothing", "no symbol"), ("ccx_words", "no function of the firmware but data")):
         with pytest.raises(GraphError, match=words), counting(board, [name]):
             pass
+
+
+def test_a_fault_amid_conditional_instructions_leaves_no_condition_behind(board: Board) -> None:
+    for _ in range(2):
+        with pytest.raises(FirmwareFault, match="read 4 bytes at 0x30000000"):
+            board.call("ccx_half", 0x30000000)
+        assert board.call("ccx_straight", 3) == 10
 
 
 def test_an_instruction_without_a_count_is_named(board: Board) -> None:
