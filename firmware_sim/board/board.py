@@ -15,6 +15,7 @@ its peripherals in turn.
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ RETURN_ADDRESS = 0x1FF0_0000
 _NOP = b"\x00\xbf"
 _AFTER_RETURN = RETURN_ADDRESS + len(_NOP)
 _PAINT = 0xA5
-_MICROSECONDS = 1_000_000
 
 
 class Board:
@@ -179,15 +179,20 @@ class Board:
         return len(content.lstrip(bytes([_PAINT])))
 
     def _run(self, entry: int, until: int | None, timeout_s: float) -> None:
-        """From ``entry`` to ``until``; None runs until :meth:`stop`, and 0 s as long as that takes."""
+        """From ``entry`` to ``until``; None runs until :meth:`stop`, however long that takes."""
         self._access = None
         read = self.engine.reg_read
+        # The emulator's own timeout waits in a loop that keeps a processor of this machine busy.
+        alarm = threading.Timer(timeout_s, self.engine.emu_stop)
+        if until is not None:
+            alarm.start()
         try:
-            end = _AFTER_RETURN if until is None else until
-            self.engine.emu_start(entry | 1, end, timeout=round(timeout_s * _MICROSECONDS))
+            self.engine.emu_start(entry | 1, _AFTER_RETURN if until is None else until)
         except self._kinds.UcError as error:
             pc, pointer = read(self._registers.UC_ARM_REG_PC), read(self._registers.UC_ARM_REG_SP)
             raise explain(self.firmware, pc, pointer, self._access, str(error)) from None
+        finally:
+            alarm.cancel()
         pc = read(self._registers.UC_ARM_REG_PC)
         if until is not None and pc != until:
             aim = "return" if until == _AFTER_RETURN else f"come to {self.firmware.place(until)}"
