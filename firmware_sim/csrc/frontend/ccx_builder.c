@@ -42,8 +42,8 @@ static void cut(const ccx_history *filtered, int64_t fiducial, uint32_t usual_he
     }
 }
 
-void ccx_builder_build(ccx_builder *builder, const ccx_history *filtered, int64_t fiducial, int64_t sample, int64_t ready,
-                       ccx_beat *beat)
+void ccx_builder_build(ccx_builder *builder, const ccx_history *filtered, int64_t fiducial, int64_t sample,
+                       int64_t ready, ccx_beat *beat)
 {
     const size_of_qrs size = measure(filtered, fiducial);
     ccx_recent_push(&builder->height_place, builder->heights, CCX_FE_MEMORY, (uint32_t)size.height);

@@ -21,8 +21,9 @@ typedef struct {
 /* The stream broke: the next RR interval is unknown; what is usual for the patient is kept. */
 void ccx_builder_restart(ccx_builder *builder);
 
-/* Build the beat whose QRS is at index `fiducial` of the filtered signal; `sample` and `ready` are passed on. */
-void ccx_builder_build(ccx_builder *builder, const ccx_history *filtered, int64_t fiducial, int64_t sample, int64_t ready,
-                       ccx_beat *beat);
+/* Build the beat whose QRS is at index `fiducial` of the filtered signal; `sample` and `ready` are passed on. Costs one
+ * division per sample of the window, the medians, and the correlations with each shape. */
+void ccx_builder_build(ccx_builder *builder, const ccx_history *filtered, int64_t fiducial, int64_t sample,
+                       int64_t ready, ccx_beat *beat);
 
 #endif

@@ -51,8 +51,8 @@ void ccx_detector_start(ccx_detector *detector, int64_t start);
  * CCX_FE_REFRACTORY samples on each side until one is larger. */
 void ccx_detector_push(ccx_detector *detector, const ccx_history *filtered, int64_t power);
 
-/* The next QRS that the samples so far decided, in order of time, if there is one. Call it until there is none before the
- * next push. */
+/* The next QRS that the samples so far decided, in order of time, if there is one. Call it until there is none before
+ * the next push. Two comparisons where nothing is due. */
 bool ccx_detector_next(ccx_detector *detector, ccx_detection *detection);
 
 #endif

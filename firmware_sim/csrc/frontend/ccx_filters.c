@@ -29,7 +29,8 @@ bool ccx_gain_init(ccx_gain *gain, uint32_t thousandths)
 int32_t ccx_gain_scale(const ccx_gain *gain, int16_t count)
 {
     const int32_t scaled = (count * gain->multiplier + (1 << (gain->shift - 1))) >> gain->shift;
-    return scaled > CCX_FE_INPUT_LIMIT ? CCX_FE_INPUT_LIMIT : scaled < -CCX_FE_INPUT_LIMIT ? -CCX_FE_INPUT_LIMIT : scaled;
+    const int32_t limit = CCX_FE_INPUT_LIMIT;
+    return scaled > limit ? limit : scaled < -limit ? -limit : scaled;
 }
 
 /* The state after infinitely long constant input. */

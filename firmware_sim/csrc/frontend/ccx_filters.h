@@ -7,7 +7,8 @@
 
 #include "ccx_frontend_config.h"
 
-/* Counts to 4096 per millivolt: (counts * multiplier + half) >> shift; multiplier below 2^15, so products below 2^30. */
+/* Counts to 4096 per millivolt: (counts * multiplier + half) >> shift; the multiplier is below 2^15, so a product is
+ * below 2^30. */
 typedef struct {
     int32_t multiplier;
     int32_t shift; /* 2 to 22 */

@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* C99 leaves the right shift of a negative number to the compiler. The shift asked for keeps the sign, as gcc, clang and
- * Arm's compilers have it; elsewhere this array has a negative size. */
+/* C99 leaves the right shift of a negative number to the compiler. The shift asked for keeps the sign, as gcc, clang
+ * and Arm's compilers have it; elsewhere this array has a negative size. */
 typedef char ccx_fixed_needs_arithmetic_shift[(-5 >> 1) == -3 ? 1 : -1];
 
 /* Saturate to +-127. */

@@ -168,7 +168,7 @@ bool ccx_frontend_flush(ccx_frontend *f)
     return true;
 }
 
-/* Hold the last value for one sample more, or, where that is done, go on. Returns false where there is nothing to do. */
+/* Hold the last value for one sample more, or, where that is done, go on. Returns false where nothing is left to do. */
 static bool work_off(ccx_frontend *f)
 {
     if (f->phase == CCX_FRONTEND_OPEN || f->phase == CCX_FRONTEND_ENDED) {

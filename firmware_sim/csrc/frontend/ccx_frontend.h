@@ -1,5 +1,6 @@
 /* The front end: ADC counts in, heart beats ready for the network out. Integer, causal, and equal bit for bit to
- * cortexcore/runtime/frontend, whose docstrings say what each part does and why; ccx_frontend_config.h holds its constants.
+ * cortexcore/runtime/frontend, whose docstrings say what each part does and why; its constants are in
+ * ccx_frontend_config.h.
  *
  * Use, with all calls from one thread:
  *
@@ -16,6 +17,10 @@
  *
  * A beat is built when it is polled, so none is queued and none is lost: while one waits, or while a gap or an end is
  * being worked off, push and gap take nothing. The state is all the memory there is; it needs no other.
+ *
+ * Costs, counted with the shipped configuration on an emulated Cortex-M4 (clang 22 -O2) over the first four minutes of
+ * MIT-BIH record 208: some 500 instructions a sample, 13,000 where a beat is placed, and at most 34,000 to build one.
+ * The state takes 9 KB.
  */
 #ifndef CCX_FRONTEND_H
 #define CCX_FRONTEND_H
@@ -89,7 +94,8 @@ bool ccx_frontend_gap(ccx_frontend *frontend, uint32_t lost);
  * Returns false, and does nothing, where push would take nothing. */
 bool ccx_frontend_flush(ccx_frontend *frontend);
 
-/* The next beat, if one is complete. */
+/* The next beat, if one is complete; it is built now. After a gap or at the end it also holds the last value for as
+ * many samples as that needs, up to CCX_FE_HOLD of them, each at the cost of one pushed. */
 bool ccx_frontend_poll(ccx_frontend *frontend, ccx_beat *beat);
 
 /* Bytes of the state, for callers from other languages; it lies on 8 bytes. */

@@ -19,7 +19,8 @@ void ccx_history_start(ccx_history *history, int64_t start);
 
 void ccx_history_push(ccx_history *history, int32_t sample);
 
-/* Sample number `index`, at most CCX_FE_LOOK_BACK before the newest. Before the first: 0; after the newest: the newest. */
+/* Sample number `index`, at most CCX_FE_LOOK_BACK before the newest. Before the first it is 0, after the newest the
+ * newest. */
 int32_t ccx_history_at(const ccx_history *history, int64_t index);
 
 #endif

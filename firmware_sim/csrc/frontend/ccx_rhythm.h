@@ -18,7 +18,8 @@ typedef struct {
 /* The stream broke: the next interval is unknown, what is usual is kept. */
 void ccx_rhythm_restart(ccx_rhythm *rhythm);
 
-/* Writes the seven features and remembers the interval, which it returns: samples to the beat before, 0 where unknown. */
+/* Writes the seven features and remembers the interval, which it returns: samples to the beat before, 0 where unknown.
+ * Costs the median of all intervals that are kept, and two of the latest. */
 int32_t ccx_rhythm_features(ccx_rhythm *rhythm, int64_t fiducial, int8_t features[7]);
 
 #endif

@@ -25,8 +25,8 @@ typedef struct {
  * sequence: how many frames this side has sent since Info or Start, modulo 256. */
 void ccx_frame_close(ccx_frame *frame, uint8_t code, uint8_t sequence, uint32_t payload_size);
 
-/* Undo the stuffing of `*size` bytes in place; `*size` becomes the body's. Returns false where they are not stuffed: they
- * hold a zero, or the last run is shorter than its code says. */
+/* Undo the stuffing of `*size` bytes in place; `*size` becomes the body's. Returns false where they are not stuffed:
+ * they hold a zero, or the last run is shorter than its code says. */
 bool ccx_unstuff(uint8_t *bytes, uint32_t *size);
 
 /* Whether an unstuffed body is long enough and its checksum holds. */
