@@ -186,6 +186,16 @@ def test_two_builds_are_the_same_and_fit(elf: bytes) -> None:
     assert took.ram <= 64 * 1024 == took.ram_limit
 
 
+def test_a_recording_that_flash_cannot_hold() -> None:
+    with pytest.raises(cc.CortexCoreError, match=r"will not fit in region 'FLASH': overflowed by \d+ bytes"):
+        build_device(
+            BUNDLE.network, BUNDLE.front_end, CodegenOptions(), recording=electrodes(np.zeros(150_000, np.int16))
+        )
+    named = Electrodes(ECG.counts, 250, 200, "MLII", 'a "quoted" name')
+    with pytest.raises(cc.CortexCoreError, match="a recording in flash cannot be named"):
+        build_device(BUNDLE.network, BUNDLE.front_end, CodegenOptions(), recording=named)
+
+
 class Listening(Uart):
     """Switches the board off when the firmware has said End."""
 

@@ -20,7 +20,9 @@ SOURCE = """
 #include "ccx_board.h"
 #define CALLED __attribute__((used, retain, noinline))
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
+void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int value, size_t size);
+int memcmp(const void *a, const void *b, size_t size);
 int32_t ccx_weighted(int32_t a, int32_t b, int32_t c, int32_t d, int32_t e, int32_t f);
 int32_t ccx_deep(int32_t depth);
 uint32_t ccx_peek(uint32_t address);
@@ -34,6 +36,10 @@ int main(void);
 
 __attribute__((used, retain)) int16_t ccx_table[8] = {1, -2, 3, -4, 5, -6, 7, -8};
 __attribute__((used, retain)) uint32_t ccx_zeros[4];
+__attribute__((used, retain)) uint8_t ccx_bytes[64];
+__attribute__((used, retain)) const void *const ccx_library[] = {
+    (const void *)memcpy, (const void *)memmove, (const void *)memset, (const void *)memcmp,
+};
 volatile float ccx_float = 1.5F;
 volatile int32_t ccx_sink;
 
@@ -101,7 +107,30 @@ def test_globals_are_initialised_read_and_written_by_name(board: Board) -> None:
     assert board.read("ccx_float", np.float32) == np.float32(1.5)
 
 
-def test_the_four_functions_that_compilers_call(board: Board) -> None:
+def test_what_compilers_call_unasked_copies_fills_and_compares(board: Board) -> None:
+    random = np.random.default_rng(3)
+    base = board.address("ccx_bytes")
+    for _ in range(150):
+        before = random.integers(0, 256, 64).astype(np.uint8).tobytes()
+        size = int(random.integers(0, 33))
+        to, source = (int(at) for at in random.integers(0, 64 - size + 1, 2))
+        board.write("ccx_bytes", before)
+        assert board.call("memmove", base + to, base + source, size) == base + to
+        after = bytearray(before)
+        after[to : to + size] = before[source : source + size]
+        assert board.read("ccx_bytes", np.uint8, (64,)).tobytes() == after
+        half = size // 2  # from the lower half to the upper: the two never overlap
+        board.write("ccx_bytes", before)
+        board.call("memcpy", base + 32 + to % 17, base + source % 17, half)
+        after = bytearray(before)
+        after[32 + to % 17 : 32 + to % 17 + half] = before[source % 17 : source % 17 + half]
+        assert board.read("ccx_bytes", np.uint8, (64,)).tobytes() == after
+        board.call("memset", base + to, 0x1A5, size)
+        after[to : to + size] = b"\xa5" * size
+        assert board.read("ccx_bytes", np.uint8, (64,)).tobytes() == after
+        told = np.uint32(board.call("memcmp", base + to, base + source, size)).astype(np.int32)
+        one, other = bytes(after[to : to + size]), bytes(after[source : source + size])
+        assert np.sign(told) == (one > other) - (one < other)
     assert board.call("ccx_copies") == 7 * 37
 
 
