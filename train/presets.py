@@ -65,6 +65,17 @@ PRESETS: dict[str, Preset] = {
         records=tuple(name for name in DS1 if name not in HELD_OUT),
         detectors=("reference", "own"),
     ),
+    "beat_ann": Preset(
+        name="beat_ann",
+        summary="the same without spikes, to compare with: ReLU for the neurons, one pass for all steps",
+        architecture="conv_ann",
+        model={},
+        fit={"rate_penalty": 0.0},
+        steps=1,
+        dt_s=1e-3,
+        records=tuple(name for name in DS1 if name not in HELD_OUT),
+        detectors=("reference", "own"),
+    ),
 }
 
 
@@ -145,7 +156,7 @@ def fit_preset(preset: Preset, beats: Beats, config: FitConfig, seed: int, say: 
 
     def report(epoch: Epoch) -> None:
         rates = " ".join(f"{100 * rate:.1f}" for rate in epoch.rates)
-        say(f"epoch {epoch.number}/{epoch.of}: loss {epoch.loss:.3f}, spikes per 100 neuron steps: {rates}")
+        say(f"epoch {epoch.number}/{epoch.of}: loss {epoch.loss:.3f}, of 100 neurons a step sends: {rates}")
 
     shapes = {
         "channels": beats.windows.shape[1],

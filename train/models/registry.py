@@ -7,11 +7,14 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from cortexcore.errors import CortexCoreError
+from cortexcore.train.models.conv_ann import ConvANN, ConvANNConfig
 from cortexcore.train.models.conv_snn import ConvSNN, ConvSNNConfig
 
-Model = ConvSNN
-ModelConfig = ConvSNNConfig
-ARCHITECTURES: dict[str, tuple[type[ModelConfig], type[Model]]] = {"conv_snn": (ConvSNNConfig, ConvSNN)}
+Model = ConvSNN | ConvANN
+ARCHITECTURES: dict[str, tuple[type[Any], type[Any]]] = {
+    "conv_snn": (ConvSNNConfig, ConvSNN),
+    "conv_ann": (ConvANNConfig, ConvANN),
+}
 
 
 def build_model(architecture: str, values: Mapping[str, Any]) -> Model:
@@ -31,7 +34,8 @@ def build_model(architecture: str, values: Mapping[str, Any]) -> Model:
     if unknown:
         raise CortexCoreError(f"architecture '{architecture}' has no field {', '.join(unknown)}")
     try:
-        return model_type(config_type(**values))
+        model: Model = model_type(config_type(**values))
+        return model
     except TypeError as error:
         raise CortexCoreError(f"architecture '{architecture}' cannot be built: {error}") from error
 
