@@ -76,4 +76,6 @@ def front_end_problems(network: IntegerNetwork, front_end: FrontEndConfig) -> li
         problems.append(f"its first output is not one value for each of the {len(classes)} classes")
     elif network.population(network.outputs[0].source).vth is not None:
         problems.append("its first output sends spikes, not the membranes of a readout")
+    if all(p.vth is None for p in network.populations):
+        problems.append("no population of it spikes")
     return problems

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cortexcore.errors import GraphError
 from cortexcore.firmware_sim.codegen.options import CodegenOptions, Kernel
 
 
@@ -21,6 +22,8 @@ class NativeConfig:
 
     def __post_init__(self) -> None:
         _ = self.options
+        if not isinstance(self.sanitize, bool):
+            raise GraphError(f"sanitize is {self.sanitize!r}, it must be True or False")
 
     @property
     def options(self) -> CodegenOptions:

@@ -1,6 +1,6 @@
 """The generated C: how fast it runs here beside named peers, and which kernel takes fewer instructions on a Cortex-M4.
 
-1. DeepSNN (2500 → 256 → 128 → 2, T = 100, batch 1) with the same weights on snnTorch eager, ONNX Runtime and ``native``.
+1. DeepSNN (2500 → 256 → 128 → 2, T = 100, batch 1), the same weights on snnTorch eager, ONNX Runtime, ``native``.
 2. The shipped beat model, one beat and eight, on ONNX Runtime, the golden network and ``native``.
 3. Event-driven against dense kernels over the spike rate: instructions per step on the emulated core, exact, and time
    here; where they cross; instructions per synaptic event and per neuron beside the least that the instruction set
@@ -62,7 +62,9 @@ class Crossing:
     per_neuron: float
 
     def show(self) -> None:
-        print(f"\n{self.title}\n  {'rate':>6}{'event':>12}{'dense':>10}   instructions{'event':>11}{'dense':>9}   us here")
+        print(
+            f"\n{self.title}\n  {'rate':>6}{'event':>12}{'dense':>10}   instructions{'event':>11}{'dense':>9}   us here"
+        )
         for i, rate in enumerate(RATES):
             counts = [self.instructions[k][i] for k in ("event", "dense")]
             times = [self.seconds[k][i] * 1e6 for k in ("event", "dense")]
@@ -168,8 +170,17 @@ def main() -> None:
     for name, (floor, why) in FLOORS.items():
         print(f"  {name}: {floor:g} ({why})")
     if options.json:
-        rows = [{"title": t.title, "seconds": {n: {"median": m, "fastest": f} for n, (m, f) in t.seconds.items()}} for t in tables]
-        data = {"cpu": cpu_name(), "load": load, "tables": rows, "rates": RATES, "crossings": [asdict(c) for c in crossings]}
+        rows = [
+            {"title": t.title, "seconds": {n: {"median": m, "fastest": f} for n, (m, f) in t.seconds.items()}}
+            for t in tables
+        ]
+        data = {
+            "cpu": cpu_name(),
+            "load": load,
+            "tables": rows,
+            "rates": RATES,
+            "crossings": [asdict(c) for c in crossings],
+        }
         options.json.write_text(json.dumps(data, indent=1))
 
 
