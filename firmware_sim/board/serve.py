@@ -28,7 +28,7 @@ def serve_board(elf: Path | bytes, electrodes: Electrodes) -> Iterator[str]:
         TargetUnavailable: the emulator is not installed.
         GraphError: the ELF is no firmware for this board.
         StreamError: this system has no pseudo-terminals.
-        FirmwareFault: the firmware stopped by itself; at the block's end.
+        FirmwareFault: the firmware stopped by itself; at the block's end, in place of what its host ran into.
     """
     with stop_pipe() as (stop, request_stop):
         port = PseudoTerminal.open()
@@ -38,7 +38,7 @@ def serve_board(elf: Path | bytes, electrodes: Electrodes) -> Iterator[str]:
                 yield port.path
             finally:
                 request_stop()
-        future.result()
+                future.result()  # a fault of the firmware explains whatever its host ran into
 
 
 def run_board(elf: Path | bytes, electrodes: Electrodes, on_open: Callable[[str], None]) -> None:
