@@ -31,12 +31,14 @@ class Region:
         calls: how many returned.
         total: of all of them.
         smallest, largest: the calls with the fewest and the most instructions.
+        each: of every call, in the order in which they returned.
     """
 
     calls: int
     total: Cost
     smallest: Cost
     largest: Cost
+    each: tuple[Cost, ...]
 
 
 @dataclass
@@ -167,6 +169,7 @@ class _Recorder:
                 sum(calls, Cost()),
                 min(calls, key=lambda cost: cost.instructions),
                 max(calls, key=lambda cost: cost.instructions),
+                tuple(calls),
             )
             for name, calls in self._finished.items()
         }

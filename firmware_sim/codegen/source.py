@@ -1,4 +1,4 @@
-"""``model.c``: the tables, one function per layer, and the step that calls them in order."""
+"""``model.c``: the tables, functions for each layer and its connections, and the step that calls them in order."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ def source(plan: Plan) -> str:
     ]
     for layer in plan.layers:
         parts += [_title(layer), *(_link(link, sums, layer) for sums in layer.sums for link in sums.links)]
+        parts += [_products(plan, layer, sums, link) for sums in layer.sums for link in sums.links]
         parts += [*_parameters(layer), _layer(plan, layer)]
     parts += [_reset(), _step(plan), _read(plan), _count(plan), _trace(plan)]
     return "\n\n".join(parts) + "\n"
@@ -143,17 +144,26 @@ def _layer(plan: Plan, layer: Layer) -> str:
     if layer.listed:
         lines.append(f"net->count_{ident} = count;")
     taken = "ccx_network *net, const ccx_input *in" if held else "ccx_network *net"
-    return f"CCX_LAYER void layer_{ident}({taken})\n{{\n{indented(lines)}\n}}"
+    return f"CCX_PART void layer_{ident}({taken})\n{{\n{indented(lines)}\n}}"
+
+
+def _products(plan: Plan, layer: Layer, sums: Sums, link: Link) -> str:
+    """One step of a connection: its kernel, in a function of its own, so that what it costs can be told."""
+    kind = "dense" if isinstance(link.synapses.operation, Dense) else "conv"
+    kernel = ("spikes" if lists(link) else "graded") if link.event else "rows"
+    call = f"ccx_{kind}_{kernel}(&link_{link.ident}, {read_by(link)}, {sums_at(plan, layer, sums)});"
+    taken = "ccx_network *net, const ccx_input *in" if _reads_input(link) else "ccx_network *net"
+    return f"CCX_PART void products_{link.ident}({taken})\n{{\n    {call}\n}}"
+
+
+def _reads_input(link: Link) -> bool:
+    return "in->" in read_by(link)
 
 
 def _sum_lines(plan: Plan, layer: Layer, sums: Sums) -> list[str]:
     at = sums_at(plan, layer, sums)
     lines = [f"ccx_clear({at}, sizeof {at});"]
-    for link in sums.links:
-        kind = "dense" if isinstance(link.synapses.operation, Dense) else "conv"
-        kernel = ("spikes" if lists(link) else "graded") if link.event else "rows"
-        lines.append(f"ccx_{kind}_{kernel}(&link_{link.ident}, {read_by(link)}, {at});")
-    return lines
+    return lines + [f"products_{link.ident}({'net, in' if _reads_input(link) else 'net'});" for link in sums.links]
 
 
 def _drive(plan: Plan, layer: Layer, sums: Sums) -> str:

@@ -21,8 +21,8 @@ typedef uint32_t ccx_index;
 
 /* A kernel, written into its caller. */
 #define CCX_KERNEL static inline __attribute__((always_inline, unused))
-/* A layer of the network: a function of its own in the program, so that what it costs can be told. */
-#define CCX_LAYER static __attribute__((noinline))
+/* A layer of the network, or one of its connections: a function of its own, so that what it costs can be told. */
+#define CCX_PART static __attribute__((noinline))
 /* Every object that tables and records hold lies on a word, so that four bytes can be read as one word. */
 #define CCX_ALIGNED __attribute__((aligned(4)))
 
