@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,9 +12,10 @@ from cortexcore.export.integer import check_inputs
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.firmware_sim.board import Board
 from cortexcore.firmware_sim.codegen import records
-from cortexcore.firmware_sim.codegen.generate import network_files
+from cortexcore.firmware_sim.codegen.generate import front_end_problems, generate, network_files
 from cortexcore.firmware_sim.codegen.plan import Plan
 from cortexcore.firmware_sim.codegen.planning import plan
+from cortexcore.runtime.frontend import FrontEndConfig
 from cortexcore.targets.base import Array, Arrays, Result
 from cortexcore.targets.cortex_m.config import CortexMConfig
 from cortexcore.targets.integer.stepper import check_step
@@ -28,12 +30,15 @@ class CortexMArtifact:
     Attributes:
         elf: the network as it is shipped, and a harness that steps it.
         traced_elf: the same with every neuron's spikes, u and v.
+        device_elf: the whole device, from its converter to its serial port, where the network's metadata has a front
+            end that feeds it; else None.
     """
 
     network: IntegerNetwork
     config: CortexMConfig
     elf: bytes
     traced_elf: bytes
+    device_elf: bytes | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -45,8 +50,18 @@ class CortexMArtifact:
 
     @cached_property
     def files(self) -> dict[str, str]:
-        """``model.h`` and ``model.c``."""
-        return network_files(self.plan)
+        """``model.h``, ``model.c`` and, for a whole device, the front end's constants."""
+        front_end = front_end_of(self.network)
+        return network_files(self.plan) if front_end is None else generate(self.network, front_end, self.config.options)
+
+
+def front_end_of(network: IntegerNetwork) -> FrontEndConfig | None:
+    """The front end in the network's metadata, if it feeds this network."""
+    told = network.metadata.get("front_end")
+    if not isinstance(told, Mapping):
+        return None
+    front_end = FrontEndConfig.from_json(told)
+    return None if front_end_problems(network, front_end) else front_end
 
 
 class Core:

@@ -9,24 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from cortexcore.errors import BundleError
+from cortexcore.firmware_sim.codegen.library import export_folder
 from cortexcore.targets.cortex_m.artifact import CortexMArtifact
 from cortexcore.targets.cortex_m.config import CortexMConfig
 from cortexcore.targets.saved import load_network, save_network
 
 INDEX = "cortex_m.json"
-ELFS = {"elf": "network.elf", "traced_elf": "network-traced.elf"}
+ELFS = {"elf": "network.elf", "traced_elf": "network-traced.elf", "device_elf": "device.elf"}
+LIBRARY = "library"
+"""Folder of the C, as other build systems take it."""
 
 
 def save(artifact: CortexMArtifact, folder: Path) -> None:
     """Write the network, its C, its firmware and their index into ``folder``."""
     save_network(artifact.network, folder)
-    for name, text in artifact.files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    export_folder(artifact.files, folder / LIBRARY)
     index: dict[str, Any] = {"config": asdict(artifact.config), "network": artifact.sha256, "files": {}}
     for kind, name in ELFS.items():
-        data: bytes = getattr(artifact, kind)
-        (folder / name).write_bytes(data)
-        index["files"][name] = _sha256(data)
+        data: bytes | None = getattr(artifact, kind)
+        if data is not None:
+            (folder / name).write_bytes(data)
+            index["files"][name] = _sha256(data)
     (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
 
 
@@ -40,17 +43,19 @@ def load(folder: Path) -> CortexMArtifact:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         config, told, digests = CortexMConfig(**index["config"]), str(index["network"]), dict(index["files"])
-        elfs = {kind: (folder / name).read_bytes() for kind, name in ELFS.items()}
+        elfs = {kind: (folder / name).read_bytes() for kind, name in ELFS.items() if name in digests}
+        plain, traced, device = elfs["elf"], elfs["traced_elf"], elfs.get("device_elf")
     except OSError as error:
         raise BundleError(f"{error.filename} is missing: the cortex-m artifact in {folder} is incomplete") from error
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder / INDEX} is not the cortex-m target's: {error}; lower the network again") from error
-    for kind, name in ELFS.items():
-        if digests.get(name) != _sha256(elfs[kind]):
+    for kind, data in elfs.items():
+        name = ELFS[kind]
+        if digests[name] != _sha256(data):
             raise BundleError(
                 f"{folder / name} is damaged, or another artifact's: lower the network again with the 'cortex-m' target"
             )
-    artifact = CortexMArtifact(network, config, **elfs)
+    artifact = CortexMArtifact(network, config, plain, traced, device)
     if told != artifact.sha256:
         raise BundleError(f"{folder / INDEX} and network.nir hold different networks; lower it again")
     return artifact

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cortexcore.errors import missing_package
 from cortexcore.export.network import IntegerNetwork
+from cortexcore.firmware_sim.board import build_device
 from cortexcore.firmware_sim.codegen.generate import network_files
 from cortexcore.firmware_sim.codegen.planning import plan
 from cortexcore.firmware_sim.toolchain import missing_compiler
@@ -45,7 +46,9 @@ class CortexMTarget:
         check(network, config.options, self.name).require()
         generated = network_files(plan(network, config.options))
         plain, traced = (build_harness(generated, trace) for trace in (False, True))
-        return CortexMArtifact(network, config, plain, traced)
+        front_end = running.front_end_of(network)
+        device = None if front_end is None else build_device(network, front_end, config.options)
+        return CortexMArtifact(network, config, plain, traced, device)
 
     def save(self, artifact: CortexMArtifact, folder: Path) -> None:
         files.save(artifact, folder)
