@@ -14,7 +14,7 @@ from cortexcore.targets.registry import TARGETS, get_target, target_names
 
 
 def test_ours_by_name():
-    assert target_names()[: len(TARGETS)] == ["reference", "integer", "onnx", "tflite", "loihi"]
+    assert target_names()[: len(TARGETS)] == ["reference", "integer", "onnx", "tflite", "loihi", "cortex-m", "native"]
     for name in TARGETS:
         target = get_target(name)
         assert target.name == name and set(target.takes) <= {"float", "integer"} and target.takes
@@ -22,7 +22,9 @@ def test_ours_by_name():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(CortexCoreError, match="no target 'lohi'; there are reference, integer, onnx, tflite, loihi") as caught:
+    with pytest.raises(
+        CortexCoreError, match="no target 'lohi'; there are reference, integer, onnx, tflite, loihi, cortex-m"
+    ) as caught:
         get_target("lohi")
     assert caught.value.exit_code == 1
 
