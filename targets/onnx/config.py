@@ -24,7 +24,10 @@ class OnnxConfig:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.threads <= 256:
-            raise GraphError(f"threads is {self.threads}, it must be in 1…256")
+        problems = []
+        if not isinstance(self.threads, int) or isinstance(self.threads, bool) or not 1 <= self.threads <= 256:
+            problems.append(f"threads is {self.threads!r}, it must be in 1…256")
         if self.precision not in get_args(Precision):
-            raise GraphError(f"precision is '{self.precision}', use one of {', '.join(get_args(Precision))}")
+            problems.append(f"precision is {self.precision!r}, use one of {', '.join(get_args(Precision))}")
+        if problems:
+            raise GraphError("; ".join(problems))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cortexcore.errors import BundleError, GraphError
+from cortexcore.errors import BundleError
 from cortexcore.export.graph import Graph
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.onnx.config import OnnxConfig
@@ -28,7 +29,8 @@ def save(artifact: OnnxArtifact[Any], folder: Path) -> None:
         save_network(artifact.network, folder)
     for model in MODELS:
         (folder / f"{model}.onnx").write_bytes(getattr(artifact, model))
-    (folder / CONFIG).write_text(json.dumps(asdict(artifact.config)), encoding="utf-8")
+    index = {"config": asdict(artifact.config), "sha256": _digests(artifact)}
+    (folder / CONFIG).write_text(json.dumps(index), encoding="utf-8")
 
 
 def load(folder: Path) -> OnnxArtifact[Any]:
@@ -39,11 +41,12 @@ def load(folder: Path) -> OnnxArtifact[Any]:
     """
     try:
         models = [(folder / f"{model}.onnx").read_bytes() for model in MODELS]
-        config = OnnxConfig(**json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+        index = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config, digests = OnnxConfig(**index["config"]), dict(index["sha256"])
     except OSError as error:
         raise BundleError(f"{error.filename} is missing: the ONNX artifact in {folder} is incomplete") from error
-    except (TypeError, ValueError, GraphError) as error:
-        raise BundleError(f"{folder / CONFIG} is not the ONNX target's: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{folder / CONFIG} is not the ONNX target's: {error}; lower the network again") from error
     network = _load_network(folder)
     artifact: OnnxArtifact[Any] = OnnxArtifact(network, config, *models)
     for model in MODELS:
@@ -52,7 +55,16 @@ def load(folder: Path) -> OnnxArtifact[Any]:
             raise BundleError(
                 f"{folder / model}.onnx is not the {model} model of the network beside it: lower the network again"
             )
+    if changed := [f"{model}.onnx" for model, digest in _digests(artifact).items() if digests.get(model) != digest]:
+        raise BundleError(
+            f"{', '.join(changed)} in {folder} is damaged, or another artifact's: lower the network again"
+        )
     return artifact
+
+
+def _digests(artifact: OnnxArtifact[Any]) -> dict[str, str]:
+    """Model → its SHA-256: a weight that changed runs as well as the right one."""
+    return {model: hashlib.sha256(getattr(artifact, model)).hexdigest() for model in MODELS}
 
 
 def _load_network(folder: Path) -> Graph | IntegerNetwork:

@@ -1,7 +1,8 @@
 """A TFLite artifact in its folder, and the proof that what is read is what was written.
 
 A damaged FlatBuffer can take an interpreter, and with it the process, down: its bytes reach one only if their digest is
-the one that ``tflite.json`` holds.
+the one that ``tflite.json`` holds. An index that changed would read other tensors as outputs, so
+that it holds its own digest as well.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from cortexcore.targets.tflite.contents import IDENTIFIER
 from cortexcore.targets.tflite.form import METADATA_KEY, Form
 from cortexcore.targets.tflite.session import TfliteArtifact
 
-INDEX = "tflite.json"
+INDEX, SEAL = "tflite.json", "sha256"
 FORMS = ("sequence", "step")
 
 
@@ -35,7 +36,7 @@ def save(artifact: TfliteArtifact, folder: Path) -> None:
             "outputs": form.outputs,
             "operators": form.operators,
         }
-    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    (folder / INDEX).write_text(json.dumps({**index, SEAL: _seal(index)}), encoding="utf-8")
 
 
 def load(folder: Path) -> TfliteArtifact:
@@ -55,6 +56,8 @@ def load(folder: Path) -> TfliteArtifact:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder / INDEX} is not the TFLite target's: {error}; lower the network again") from error
+    if index.get(SEAL) != _seal(index):
+        raise BundleError(f"{folder / INDEX} was changed after it was written; lower the network again")
     artifact = TfliteArtifact(load_network(folder), config, steps, forms["sequence"], forms["step"])
     if told != artifact.sha256:
         raise BundleError(f"{folder / INDEX} and network.nir hold different networks; lower it again")
@@ -70,6 +73,12 @@ def _form(data: bytes, told: dict[str, Any], path: Path) -> Form:
     if METADATA_KEY.encode() not in data:
         raise BundleError(f"{path} was not made by CortexCore: lower the network with the 'tflite' target")
     raise BundleError(f"{path} is damaged, or another artifact's: lower the network again with the 'tflite' target")
+
+
+def _seal(index: dict[str, Any]) -> str:
+    """The digest of all that an index holds beside it."""
+    held = {key: value for key, value in index.items() if key != SEAL}
+    return _sha256(json.dumps(held, sort_keys=True).encode())
 
 
 def _sha256(data: bytes) -> str:

@@ -185,7 +185,7 @@ def test_a_network_may_use_any_name_that_its_models_give_a_tensor():
             compile(network, "onnx").stepper().step({entering: values[0]})
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1000])
+@pytest.mark.parametrize("threads", [0, -1, 1000, 1.5, "1", True, None])
 def test_threads_are_checked(threads):
     with pytest.raises(GraphError, match="it must be in 1…256"):
         OnnxConfig(threads)

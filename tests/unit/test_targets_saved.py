@@ -114,8 +114,30 @@ def test_a_foreign_onnx_model_is_one_error(tmp_path):
 
 def test_options_outside_their_range_are_refused(tmp_path):
     target, _ = saved("onnx", tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"threads": 0}))
-    with pytest.raises(CortexCoreError, match="threads is 0, it must be in 1…256"):
+    index = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**index, "config": {"threads": 0, "precision": "float16"}}))
+    with pytest.raises(CortexCoreError, match="threads is 0, it must be in 1…256; precision is 'float16'"):
+        target.load(tmp_path)
+
+
+@pytest.mark.parametrize("index", [[], {}, {"config": {}}, {"config": 1, "sha256": {}}, {"config": {}, "sha256": 1}])
+def test_an_index_that_is_not_the_onnx_targets_is_one_error(index, tmp_path):
+    target, _ = saved("onnx", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match=r"config\.json is not the ONNX target's: .*; lower the network again"):
+        target.load(tmp_path)
+
+
+@pytest.mark.parametrize("model", ["sequence", "traced", "step"])
+def test_an_onnx_weight_that_changed_is_found(model, tmp_path):
+    """The model runs as well as before, and says that it is ours."""
+    target, artifact = saved("onnx", tmp_path)
+    weight = artifact.network.populations[1].synapses[0].operation.weight
+    stored = (weight >> 1).astype(np.int8).T.tobytes()
+    data = getattr(artifact, model)
+    place = data.index(stored)
+    (tmp_path / f"{model}.onnx").write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    with pytest.raises(BundleError, match=rf"{model}\.onnx in .* is damaged, or another artifact's: lower the network"):
         target.load(tmp_path)
 
 

@@ -334,6 +334,24 @@ def test_an_index_that_is_not_ours_is_one_error(change, tmp_path):
         TARGET.load(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("steps",), 4), (("steps",), 0), (("step", "outputs"), {}), (("sequence", "outputs", "y"), 1), (("sha256",), "")],
+)
+def test_an_index_changed_by_hand_is_refused(path, value, tmp_path):
+    """Its numbers of tensors would hand out wrong values without a word."""
+    saved(tmp_path, small())
+    index = json.loads((tmp_path / "tflite.json").read_text())
+    *way, last = path
+    part = index
+    for key in way:
+        part = part[key]
+    part[last] = value
+    (tmp_path / "tflite.json").write_text(json.dumps(index))
+    with pytest.raises(BundleError, match=r"tflite\.json was changed after it was written; lower the network again"):
+        TARGET.load(tmp_path)
+
+
 def test_a_saved_artifact_runs_without_the_schema(tmp_path):
     """A device needs the runtime alone: no package tflite, no FlatBuffers."""
     saved(tmp_path, small())
