@@ -8,7 +8,7 @@
 
 Calls take turns, as in bench_targets.py. Times mean this machine alone; instructions mean this compiler.
 
-    python tests/bench/bench_native.py [--json OUT.json]
+    python tests/bench/bench_native.py [--costs] [--json OUT.json]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -85,41 +86,81 @@ def crossing(costs: dict[str, list[float]]) -> str:
     return f"{np.interp(0, gap[i - 1 : i + 1], RATES[i - 1 : i + 1]):.2f}"
 
 
-def layer(name: str, rng: np.random.Generator) -> tuple[IntegerNetwork, int]:
-    """A layer of the beat model's sizes fed by spikes, and its synapses per step where every source fires."""
-    if name == "dense":
-        source, shape = (208,), (64,)
-        operation = Dense((rng.integers(-60, 60, (64, 208)) * 2).astype(np.int32))
-        synapses = 64 * 208
+def layer(kind: str, sent: str, targets: int, rng: np.random.Generator) -> IntegerNetwork:
+    """A layer that hardly fires, of about the beat model's sizes.
+
+    Args:
+        kind: "dense" or "conv1d"; sent: "narrow", "wide" or "graded", as in firmware_sim/codegen/cost.py.
+        targets: neurons, or channels.
+    """
+    wide = sent == "wide"
+    low, high = (120, 127) if wide else (-60, 60)
+    operation: Dense | Conv1d
+    if kind == "dense":
+        source, shape = ((700,) if wide else (208,)), (targets,)
+        operation = Dense((rng.integers(low, high, (targets, source[0])) * 2).astype(np.int32))
     else:
-        source, shape = (8, 30), (16, 13)
-        operation = Conv1d((rng.integers(-128, 128, (16, 8, 5)) * 2).astype(np.int32), 0, 2)
-        synapses = 16 * 8 * 5 * 13
-    population = Population("p", shape, (Synapses("w", "x", operation),), 4095, 400, 130000, np.zeros((), np.int32))
-    return IntegerNetwork((InputPort("x", source, 0, 1),), (population,), (OutputPort("y", "p"),), 1e-3), synapses
+        source, shape = ((96, 12), (targets, 4)) if wide else ((8, 30), (targets, 13))
+        operation = Conv1d((rng.integers(low, high, (targets, source[0], 5)) * 2).astype(np.int32), 0, 2)
+    population = Population("p", shape, (Synapses("w", "x", operation),), 4095, 400, 131071, np.zeros((), np.int32))
+    port = InputPort("x", source, -127, 127) if sent == "graded" else InputPort("x", source, 0, 1)
+    return IntegerNetwork((port,), (population,), (OutputPort("y", "p"),), 1e-3)
 
 
-def crossed(name: str, rng: np.random.Generator) -> Crossing:
-    """Counts and times of one layer. Threshold and weights are such that hardly a neuron fires."""
-    network, synapses = layer(name, rng)
-    source = network.inputs[0].shape
-    inputs = [(rng.random((TIMED_STEPS, 1, *source)) < rate).astype(np.int8) for rate in RATES]
-    for x in inputs:
-        x.reshape(TIMED_STEPS, -1)[:, 0] = np.arange(TIMED_STEPS) % 2  # an input that stays is not computed anew
-    instructions: dict[str, list[float]] = {}
-    seconds: dict[str, list[float]] = {}
-    for kernel in ("event", "dense"):
-        artifact = compile(network, "cortex-m", CortexMConfig(kernel)).artifact
-        counts = [count_inferences(artifact, {"x": x[:COUNTED_STEPS]})[0].regions["layer_p"].total for x in inputs]
-        instructions[kernel] = [c.instructions / COUNTED_STEPS for c in counts]
-        native = compile(network, "native", NativeConfig(kernel))
-        calls = {str(i): ((lambda x=x, native=native: native.run({"x": x})), 5) for i, x in enumerate(inputs)}
-        seconds[kernel] = [least / TIMED_STEPS for _, least in timed(calls).values()]
+def sent_at(network: IntegerNetwork, rate: float, rng: np.random.Generator) -> np.ndarray:
+    """Inputs of which a share is sent; the first alternates, since an input that stays is not computed anew."""
+    (port,) = network.inputs
+    values = rng.integers(1, port.high + 1, (TIMED_STEPS, 1, *port.shape))
+    x = np.where(rng.random(values.shape) < rate, values, 0).astype(np.int8)
+    x.reshape(TIMED_STEPS, -1)[:, 0] = np.arange(TIMED_STEPS) % 2
+    return x
+
+
+def step_costs(network: IntegerNetwork, kernel: str, inputs: list[np.ndarray]) -> tuple[list[float], list[float]]:
+    """Of each input: instructions of a step of the layer on the Cortex-M4, and seconds of a step here."""
+    artifact = compile(network, "cortex-m", CortexMConfig(kernel)).artifact
+    counts = [count_inferences(artifact, {"x": x[:COUNTED_STEPS]})[0].regions["layer_p"].total for x in inputs]
+    native = compile(network, "native", NativeConfig(kernel))
+    calls = {str(i): ((lambda x=x: native.run({"x": x})), 5) for i, x in enumerate(inputs)}
+    seconds = [least / TIMED_STEPS for _, least in timed(calls).values()]
+    return [c.instructions / COUNTED_STEPS for c in counts], seconds
+
+
+def crossed(kind: str, targets: int, rng: np.random.Generator) -> Crossing:
+    """Both kernels of one layer over the spike rate."""
+    network = layer(kind, "narrow", targets, rng)
+    inputs = [sent_at(network, rate, rng) for rate in RATES]
+    costs = {kernel: step_costs(network, kernel, inputs) for kernel in ("event", "dense")}
+    instructions, seconds = ({kernel: both[i] for kernel, both in costs.items()} for i in (0, 1))
     full = RATES.index(1.0)
-    per_event = (instructions["event"][full] - instructions["event"][0]) / synapses
-    per_neuron = instructions["event"][0] / network.populations[0].size
-    title = f"{name}: {' x '.join(map(str, source))} spikes to {' x '.join(map(str, network.populations[0].shape))}"
-    return Crossing(title, instructions, seconds, per_event, per_neuron)
+    (p,) = network.populations
+    per_event = (instructions["event"][full] - instructions["event"][0]) / products(network)
+    shape = [" x ".join(map(str, x)) for x in (network.inputs[0].shape, p.shape)]
+    return Crossing(
+        f"{kind}: {shape[0]} spikes to {shape[1]}", instructions, seconds, per_event, instructions["event"][0] / p.size
+    )
+
+
+def products(network: IntegerNetwork) -> int:
+    """Synaptic events of a step in which every source fires."""
+    (p,) = network.populations
+    weight = p.synapses[0].operation.weight
+    return int(weight.size if isinstance(p.synapses[0].operation, Dense) else weight[0].size * p.size)
+
+
+def show_costs(rng: np.random.Generator) -> None:
+    """What firmware_sim/codegen/cost.py goes by: of a row of weights, and of a product, on both processors."""
+    print("\nper row of event-driven weights, and per product of dense ones: instructions, and ns here")
+    print(f"  {'':<16}{'targets':>8}{'row':>8}{'product':>9}{'row ns':>9}{'product ns':>12}")
+    for kind, sent in product(("dense", "conv1d"), ("narrow", "wide", "graded")):
+        for targets in (8, 16, 64):
+            network = layer(kind, sent, targets, rng)
+            inputs = [sent_at(network, rate, rng) for rate in (0.0, 1.0)]
+            event, dense = (step_costs(network, kernel, inputs) for kernel in ("event", "dense"))
+            count = products(network)
+            row, row_s = ((costs[1] - costs[0]) / (count / targets) for costs in event)
+            one, one_s = (costs[1] / count for costs in dense)
+            print(f"  {kind:<8}{sent:<8}{targets:>8}{row:>8.1f}{one:>9.2f}{row_s * 1e9:>9.2f}{one_s * 1e9:>12.3f}")
 
 
 def against_peers(rng: np.random.Generator) -> list[Table]:
@@ -158,17 +199,20 @@ def against_peers(rng: np.random.Generator) -> list[Table]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--costs", action="store_true", help="also what the choice of kernels goes by")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     load = os.getloadavg()[0]
     print(f"{cpu_name()}, one thread, load {load:.1f}; {compiler_version()}")
     tables = against_peers(rng)
-    crossings = [crossed(name, rng) for name in ("dense", "conv1d")]
+    crossings = [crossed("dense", 64, rng), crossed("conv1d", 16, rng)]
     for part in (*tables, *crossings):
         part.show()
     print("\nThe least that the instruction set allows:")
     for name, (floor, why) in FLOORS.items():
         print(f"  {name}: {floor:g} ({why})")
+    if options.costs:
+        show_costs(rng)
     if options.json:
         rows = [
             {"title": t.title, "seconds": {n: {"median": m, "fastest": f} for n, (m, f) in t.seconds.items()}}
