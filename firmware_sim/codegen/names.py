@@ -12,18 +12,19 @@ KEYWORDS = frozenset(
     auto break case char const continue default do double else enum extern float for goto if inline int long register
     restrict return short signed sizeof static struct switch typedef union unsigned void volatile while bool true false
     asm typeof and or not xor class this new delete template namespace private public protected virtual
+    offsetof linux unix
     """.split()  # noqa: SIM905
 )
-"""Of C99, its usual extensions and, for those who include the header there, C++."""
+"""Of C99, its usual extensions and, for those who include the header there, C++; and macros in small letters."""
 
 
 def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Name → a C identifier that resembles it, all different."""
+    """Name → a C identifier that resembles it, all different, none of them in capitals alone as macros are."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
         base = re.sub(r"[^A-Za-z0-9]+", "_", name)[:LONGEST].strip("_") or "n"
-        if base[0].isdigit() or base in KEYWORDS:
+        if base[0].isdigit() or base.isupper() or base in KEYWORDS:
             base = f"n_{base}"
         identifier, count = base, 1
         while identifier in taken:
@@ -35,6 +36,9 @@ def identifiers(names: Iterable[str]) -> dict[str, str]:
 
 
 def comment(text: str) -> str:
-    """Text inside a C comment: printable ASCII on one line, without what would end the comment or the line."""
-    plain = "".join(c if " " <= c <= "~" else "?" for c in text)
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")
+    """Text inside a C comment: printable ASCII on one line, without what ends a comment or joins two lines.
+
+    A backslash joins lines, and so does the trigraph of two question marks and a slash.
+    """
+    plain = "".join(c if " " <= c <= "~" and c not in "\\?" else "." for c in text)
+    return plain.replace("*/", "* /").replace("/*", "/ *")

@@ -100,6 +100,15 @@ def test_inputs_in_any_layout(layout):
     assert np.array_equal(compile(network, "native").run(given_as).outputs["y"], expected)
 
 
+def test_more_inputs_than_16_bits_count():
+    rng = np.random.default_rng(7)
+    network = single(InputPort("x", (70_000,), 0, 1), rng.integers(-4, 5, (3, 70_000)) * 2, vth=2000)
+    x = (rng.random((3, 2, 70_000)) < 0.01).astype(np.int8)
+    x[:, :, -1] = 1
+    assert compile(network, "native").artifact.plan.index_bits == 32
+    agrees(network, {"x": x})
+
+
 def test_an_input_out_of_range_never_reaches_the_kernels():
     compiled = compile(small(), "native")
     with pytest.raises(DataError, match=r"\[-127, 127\]"):
