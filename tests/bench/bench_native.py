@@ -32,7 +32,7 @@ from cortexcore.export.network import Conv1d, Dense, InputPort, IntegerNetwork, 
 from cortexcore.firmware_sim.toolchain import compiler_version
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.cortex_m.config import CortexMConfig
-from cortexcore.targets.cortex_m.profile import count_inferences
+from cortexcore.targets.cortex_m.counts import count_inferences
 from cortexcore.targets.energy.latency import cpu_name
 from cortexcore.targets.native.config import NativeConfig
 
@@ -119,7 +119,7 @@ def sent_at(network: IntegerNetwork, rate: float, rng: np.random.Generator) -> n
 def step_costs(network: IntegerNetwork, kernel: str, inputs: list[np.ndarray]) -> tuple[list[float], list[float]]:
     """Of each input: instructions of a step of the layer on the Cortex-M4, and seconds of a step here."""
     artifact = compile(network, "cortex-m", CortexMConfig(kernel)).artifact
-    counts = [count_inferences(artifact, {"x": x[:COUNTED_STEPS]})[0].regions["layer_p"].total for x in inputs]
+    counts = [count_inferences(artifact, {"x": x[:COUNTED_STEPS]}).runs[0].regions["layer_p"].total for x in inputs]
     native = compile(network, "native", NativeConfig(kernel))
     calls = {str(i): ((lambda x=x: native.run({"x": x})), 5) for i, x in enumerate(inputs)}
     seconds = [least / TIMED_STEPS for _, least in timed(calls).values()]

@@ -1,0 +1,119 @@
+"""The whole firmware on the emulated board: what every sample and every beat of a signal costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cortexcore.errors import DataError
+from cortexcore.export.network import IntegerNetwork
+from cortexcore.firmware_sim.board import (
+    ADC_ADDRESS,
+    Adc,
+    Board,
+    Cost,
+    Electrodes,
+    Sizes,
+    Uart,
+    build_device,
+    counting,
+    sizes,
+)
+from cortexcore.firmware_sim.codegen.options import CodegenOptions
+from cortexcore.runtime.frontend import FrontEndConfig
+from cortexcore.runtime.protocol import DELIMITER, Beat, Decoder, End, Start, encode_frame
+from cortexcore.targets.cortex_m.counts import STEP
+
+SAMPLE, POLL = "ccx_push_samples", "ccx_poll_event"
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceRun:
+    """A signal that went through the firmware, from ADC counts to decisions on the serial line.
+
+    Attributes:
+        name: of the signal.
+        seconds: its length.
+        samples: what the front end took for each sample.
+        decisions: what each beat took, from complete to decided: its window and features, the network, the label.
+        network: of that the network, over all beats.
+        whole: everything, protocol and drivers included.
+        stack: bytes at its deepest.
+        sizes: of the firmware.
+        heard: the beats that it told its host.
+    """
+
+    name: str
+    seconds: float
+    samples: tuple[Cost, ...]
+    decisions: tuple[Cost, ...]
+    network: Cost
+    whole: Cost
+    stack: int
+    sizes: Sizes
+    heard: tuple[Beat, ...]
+
+    @property
+    def beats_hz(self) -> float:
+        """Beats per second of signal."""
+        return len(self.decisions) / self.seconds
+
+
+class _Host(Uart):
+    """The other end of the line: asks for the signal, and switches the board off when it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arriving.extend(DELIMITER + encode_frame(Start(1), 0))
+        self.beats: list[Beat] = []
+        self.stop: Callable[[], None] = lambda: None
+        self._decoder = Decoder()
+
+    def write(self, offset: int, value: int) -> None:
+        super().write(offset, value)
+        if self.sent.endswith(DELIMITER):
+            for message in self._decoder.push(self.take()):
+                if isinstance(message, Beat):
+                    self.beats.append(message)
+                if isinstance(message, End):
+                    self.stop()
+
+
+def run_device(
+    network: IntegerNetwork, front_end: FrontEndConfig, options: CodegenOptions, electrodes: Electrodes
+) -> DeviceRun:
+    """Build the device's firmware, play a signal to it, and count every instruction.
+
+    Args:
+        network, front_end, options: what the firmware is made of.
+        electrodes: the signal; its ``speed`` must be 0: a sample whenever one is asked for.
+
+    Raises:
+        DataError: there is no beat in the signal.
+        GraphError: the network does not decide on the front end's beats, or the firmware does not fit.
+        TargetUnavailable: compiler, emulator or disassembler are not installed.
+    """
+    speed = electrodes.speed
+    if speed:
+        raise DataError(f"a signal that is counted is played at speed 0, as fast as it is read, not {speed:g}")
+    elf = build_device(network, front_end, options)
+    host = _Host()
+    board = Board(elf, {ADC_ADDRESS: Adc(electrodes)}, host)
+    host.stop = board.stop
+    board.boot()
+    with counting(board, [SAMPLE, POLL, STEP]) as counts:
+        board.resume()
+    if not host.beats:
+        raise DataError(f"the front end finds no beat in {electrodes.name}: give a longer signal")
+    polls = sorted(counts.regions[POLL].each, key=lambda cost: cost.instructions)
+    return DeviceRun(
+        name=electrodes.name,
+        seconds=electrodes.counts.size / electrodes.rate_hz,
+        samples=counts.regions[SAMPLE].each,
+        decisions=tuple(polls[-len(host.beats) :]),  # to find that there is no beat takes next to nothing
+        network=counts.regions[STEP].total,
+        whole=counts.total,
+        stack=board.stack_used(),
+        sizes=sizes(board.firmware),
+        heard=tuple(host.beats),
+    )
