@@ -25,7 +25,6 @@ pytestmark = pytest.mark.skipif(missing_compiler() is not None, reason=str(missi
 VARIANTS = [
     CodegenOptions("event", "host"),
     CodegenOptions("event", "cortex_m4", pack=True),
-    CodegenOptions("event", "cortex_m4"),
     CodegenOptions("dense", "host", pack=True),
     CodegenOptions("dense", "cortex_m4"),
 ]
@@ -55,9 +54,8 @@ def test_sanitized_on_this_machine(options, animal):
         assert np.array_equal(outputs[planned.outputs[port.name]], golden.outputs[port.name])
 
 
-@pytest.mark.parametrize("config", [CortexMConfig("event", pack=True), CortexMConfig("dense")], ids=["packed", "dense"])
-def test_on_the_emulated_core(config, animal):
-    """The DSP instructions, which this machine's build replaces by plain C."""
+def test_dense_kernels_on_the_emulated_core(animal):
+    """The DSP instructions, which this machine's build replaces by plain C; test_conformance.py has the others."""
     reason = get_target("cortex-m").unavailable()
     if reason is not None:
         pytest.skip(reason)
@@ -65,6 +63,21 @@ def test_on_the_emulated_core(config, animal):
     if name == "deep_snn":
         assert "more than the board's" in str(get_target("cortex-m").check(network).problems)
         return
+    equal_on_the_core(network, inputs, CortexMConfig("dense"))
+
+
+@pytest.mark.parametrize("kernel", ["event", "dense"])
+def test_packed_weights_on_the_emulated_core(kernel, build):
+    reason = get_target("cortex-m").unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    zoo, network = build("four_bits")
+    config = CortexMConfig(kernel, pack=True)
+    assert {link.weight_bits for link in plan(network, config.options).links} == {4}
+    equal_on_the_core(network, zoo.inputs(network), config)
+
+
+def equal_on_the_core(network, inputs, config):
     golden, result = integer.run(network, inputs), compile(network, "cortex-m", config).run(inputs, trace=True)
     for kind in ("spikes", "u", "v", "outputs"):
         for signal, expected in getattr(golden, kind).items():

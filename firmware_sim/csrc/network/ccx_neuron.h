@@ -68,6 +68,9 @@ CCX_KERNEL int32_t ccx_clip(int32_t v)
 
 /* Advance neuron i by a step.
  *
+ * A neuron at rest that nothing drives is skipped where its population has no bias, which changes nothing: u and v stay
+ * 0, 0 is not above a level of 0 or more, and one that fired the step before and is yet to pay for it is not at 0.
+ *
  * drive: the sum of its currents times 2^6, modulo 2^32, of which u needs 24 bits.
  * u: its current, kept only where keep_u is not 0; *v: its membrane.
  * Returns whether it fired. */
