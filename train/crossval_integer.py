@@ -111,7 +111,7 @@ def cross_validate_integer(
     equal = dict.fromkeys(variants, 0)
     for index, held_out in enumerate(folds):
         fitted = [name for fold in folds if fold is not held_out for name in fold]
-        checkpoint = _fold_model(preset, fitted, data, models, index, seed + index, epochs, say)
+        checkpoint = fold_model(preset, fitted, data, models, index, seed + index, epochs, say)
         graph = graph_of(checkpoint)
         calibration = thin(load_dataset(fitted, preset.front_end, data), CALIBRATION_BEATS)
         encoded = encode(calibration.windows, calibration.rhythms, preset.steps)
@@ -148,7 +148,7 @@ def decide(network: IntegerNetwork, beats: Beats, steps: int) -> NDArray[np.int6
     return np.concatenate(parts)
 
 
-def _fold_model(
+def fold_model(
     preset: Preset,
     fitted: Sequence[str],
     data: Path | None,
@@ -158,6 +158,11 @@ def _fold_model(
     epochs: int | None,
     say: Callable[[str], None],
 ) -> Checkpoint:
+    """The float network of one fold: read from the folder ``models`` if it is there, else trained, and put there.
+
+    Raises:
+        DataError: recordings are missing, or the saved one was fitted on other records, with another seed or epochs.
+    """
     path = None if models is None else models / f"fold{index}.safetensors"
     if path is None or not path.is_file():
         return train_preset(preset, data=data, epochs=epochs, seed=seed, out=path, progress=say, records=fitted)

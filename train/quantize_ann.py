@@ -2,21 +2,30 @@
 
 Activations have one scale per layer, from 0 up to the largest that calibration saw; the readout's is symmetric. Weights
 are symmetric, with one scale per layer: a unit of a sum is the same whichever source it came from.
+
+Run it: ``python -m cortexcore.train.quantize_ann ann.safetensors -o ann.npz``.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cortexcore.errors import DataError
+from cortexcore.errors import CortexCoreError, DataError
 from cortexcore.firmware_sim.codegen.ann import HIGH, LOW, AnnLayer, AnnPort, Int8Ann, fixed_point, run
+from cortexcore.firmware_sim.codegen.ann_file import save_ann
+from cortexcore.train.beats import CALIBRATION_BEATS, fitted_beats, thin
+from cortexcore.train.checkpoint import load_checkpoint
 from cortexcore.train.dataset import Beats
 from cortexcore.train.models.conv_ann import ConvANN
+from cortexcore.train.models.registry import Model
 
 Floats = NDArray[np.float64]
 
@@ -75,6 +84,17 @@ def decide(ann: Int8Ann, beats: Beats, batch: int = 1024) -> NDArray[np.int64]:
     return np.concatenate(parts)
 
 
+def require_ann(model: Model) -> ConvANN:
+    """The model, if it is one that has an int8 form.
+
+    Raises:
+        CortexCoreError: it is not.
+    """
+    if not isinstance(model, ConvANN):
+        raise CortexCoreError(f"a {type(model).__name__} has no int8 ANN; train one with: cortexcore train beat_ann")
+    return model
+
+
 def _folded(model: ConvANN) -> dict[str, Floats]:
     """All weights as matrices [out, window] on windows with their channels last; normalisation and scale folded in."""
     values: dict[str, Floats] = {name: x.detach().double().numpy() for name, x in model.state_dict().items()}
@@ -116,3 +136,28 @@ def _layer(
     return AnnLayer(
         name, shape, tuple(sources), step, weight, whole.astype(np.int32), multiplier, shift, grid.zero, grid.scale
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command of this module: a checkpoint's int8 form in a file; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cortexcore.train.quantize_ann", description=__doc__)
+    parser.add_argument("model", type=Path, help="checkpoint of a ConvANN, made by: cortexcore train beat_ann")
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the .npz to write")
+    parser.add_argument("--data", type=Path, help="folder that holds mitdb/; else CORTEXCORE_DATA or the user cache")
+    options = parser.parse_args(arguments)
+    try:
+        checkpoint = load_checkpoint(options.model)
+        model = require_ann(checkpoint.model)
+        beats = fitted_beats(checkpoint.provenance, checkpoint.front_end, options.data, lambda line: print(line))
+        calibration = thin(beats, CALIBRATION_BEATS)
+        told = {**checkpoint.provenance, "calibrated": f"{len(calibration)} beats of the fitted records"}
+        save_ann(options.out, quantize_ann(model, calibration, checkpoint.classes), told)
+    except CortexCoreError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(f"wrote {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
