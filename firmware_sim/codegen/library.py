@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cortexcore.errors import GraphError
@@ -15,7 +15,7 @@ MODEL = ("ccx.c", "ccx.h")
 FRONT_END_CONFIG = "ccx_frontend_config.h"
 
 
-def library(files: Mapping[str, str]) -> dict[str, str]:
+def library(files: Mapping[str, str], measured: Sequence[str] = ()) -> dict[str, str]:
     """Path in the folder → text.
 
     ``src/`` holds all C, the generated and what it needs. Around it stand a Makefile, ``CMakeLists.txt``, ``zephyr/``,
@@ -23,6 +23,7 @@ def library(files: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         files: of :func:`cortexcore.firmware_sim.codegen.generate.generate`.
+        measured: what was measured of it, a sentence each, for the README.
     """
     whole = FRONT_END_CONFIG in files
     sources = [KERNELS / name for name in (*NETWORK_HEADERS, *(MODEL if whole else ()))]
@@ -32,12 +33,12 @@ def library(files: Mapping[str, str]) -> dict[str, str]:
     texts = {f"src/{name}": text for name, text in sorted(code.items())}
     texts |= {name: template.replace("@SOURCES@", _listed(name, compiled)) for name, template in PROJECT.items()}
     texts["example/main.c"] = EXAMPLES["model" if whole else "network"]
-    texts["README.md"] = readme(files["model.h"], whole)
+    texts["README.md"] = readme(files["model.h"], whole, measured)
     return texts
 
 
-def export_folder(files: Mapping[str, str], folder: Path) -> list[Path]:
-    """Write :func:`library` into ``folder``, which is made if need be; what else lies there stays.
+def export_folder(files: Mapping[str, str], folder: Path, measured: Sequence[str] = ()) -> list[Path]:
+    """Write :func:`library` of these arguments into ``folder``, which is made if need be; what else lies there stays.
 
     Returns:
         the files written.
@@ -47,7 +48,7 @@ def export_folder(files: Mapping[str, str], folder: Path) -> list[Path]:
     """
     written = []
     try:
-        for name, text in library(files).items():
+        for name, text in library(files, measured).items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", newline="\n")

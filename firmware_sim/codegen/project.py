@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 MAKEFILE = """\
 # Builds libccx.a. For a Cortex-M4 with gcc:
 #     make CC=arm-none-eabi-gcc AR=arm-none-eabi-ar CFLAGS="-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16"
@@ -176,12 +178,12 @@ Use `-O2`. The kernels are inline functions over constant descriptions of the la
 what they are meant to be. The linker drops unused parts of what was compiled with `-ffunction-sections`. Without a C
 library the program must have `memcpy`, `memset` and `memcmp`, which compilers call by themselves.
 
-RAM is what `{state}` takes; make it static. Flash is the tables above and the code.
+RAM is what `{state}` takes; make it static. Flash is the tables above and the code.{measured}
 """
 
 
-def readme(header: str, whole: bool) -> str:
-    """The README of a model, with what its header says of it."""
+def readme(header: str, whole: bool, measured: Sequence[str]) -> str:
+    """The README of a model, with what its header says of it, and what was measured."""
     about = header.partition("/*")[2].partition("*/")[0]
     return _README.format(
         about="\n".join(
@@ -190,4 +192,5 @@ def readme(header: str, whole: bool) -> str:
         entry="ccx.h" if whole else "model.h",
         front_end=" and the front end" if whole else "",
         state="ccx_state" if whole else "ccx_network",
+        measured="\n\n" + "\n".join(f"- {line}" for line in measured) if measured else "",
     )

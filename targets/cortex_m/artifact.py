@@ -30,6 +30,7 @@ class CortexMArtifact:
     Attributes:
         elf: the network as it is shipped, and a harness that steps it.
         traced_elf: the same with every neuron's spikes, u and v.
+        compiler: what made them, e.g. "ziglang 0.17.1".
         device_elf: the whole device, from its converter to its serial port, where the network's metadata has a front
             end that feeds it; else None.
     """
@@ -38,6 +39,7 @@ class CortexMArtifact:
     config: CortexMConfig
     elf: bytes
     traced_elf: bytes
+    compiler: str
     device_elf: bytes | None = None
 
     @cached_property

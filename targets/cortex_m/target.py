@@ -10,7 +10,7 @@ from cortexcore.export.network import IntegerNetwork
 from cortexcore.firmware_sim.board import build_device
 from cortexcore.firmware_sim.codegen.generate import network_files
 from cortexcore.firmware_sim.codegen.planning import plan
-from cortexcore.firmware_sim.toolchain import missing_compiler
+from cortexcore.firmware_sim.toolchain import compiler_version, missing_compiler
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result
 from cortexcore.targets.cortex_m import artifact as running
 from cortexcore.targets.cortex_m import files
@@ -48,7 +48,7 @@ class CortexMTarget:
         plain, traced = (build_harness(generated, trace) for trace in (False, True))
         front_end = running.front_end_of(network)
         device = None if front_end is None else build_device(network, front_end, config.options)
-        return CortexMArtifact(network, config, plain, traced, device)
+        return CortexMArtifact(network, config, plain, traced, compiler_version(), device)
 
     def save(self, artifact: CortexMArtifact, folder: Path) -> None:
         files.save(artifact, folder)
