@@ -1,5 +1,6 @@
 """The framed, checksummed serial protocol between a wearable and its host."""
 
+from cortexcore.runtime.protocol.cycles import Cycles
 from cortexcore.runtime.protocol.decoder import Decoder, LinkCounts
 from cortexcore.runtime.protocol.frame import DELIMITER, encode_frame
 from cortexcore.runtime.protocol.messages import (
@@ -26,6 +27,7 @@ __all__ = [
     "MAX_SAMPLES",
     "VERSION",
     "Beat",
+    "Cycles",
     "Decoder",
     "End",
     "Filtered",

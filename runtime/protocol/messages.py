@@ -7,7 +7,7 @@ sample the device sends End, and again once a second until it hears Stop or Star
 
 A device whose Info says that it decides runs the network itself: it sends a Beat for each decision, after the Samples
 that completed the beat and, for the last ones, before End. Filtered is for checking a board's front end; a host that
-does not check ignores it.
+does not check ignores it. Cycles follows a Beat where the device has a counter of its own.
 
 Codes below 0x80 belong to the device, those above to the host.
 """
@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import StreamError
+from cortexcore.runtime.protocol.cycles import Cycles
 
 VERSION = 1
 MAX_PAYLOAD = 248
@@ -310,13 +311,13 @@ class Stop:
         return cls()
 
 
-Message = Info | Samples | End | Beat | Filtered | Start | Stop
+Message = Info | Samples | End | Beat | Filtered | Cycles | Start | Stop
 Kinds = Mapping[int, "type[Message]"]
 HOST_MESSAGES: Kinds = MappingProxyType({kind.code: kind for kind in (Start, Stop)})
 """What a host says: all that a device has to understand."""
 
 MESSAGES: Kinds = MappingProxyType(
-    {**{kind.code: kind for kind in (Info, Samples, End, Beat, Filtered)}, **HOST_MESSAGES}
+    {**{kind.code: kind for kind in (Info, Samples, End, Beat, Filtered, Cycles)}, **HOST_MESSAGES}
 )
 
 

@@ -104,7 +104,7 @@ class Source:
         """What the device sends, until it has sent everything, ``should_stop`` says so, or a :attr:`problem` ends it.
 
         ``should_stop`` is asked at least ten times a second. Passed over are the device's filtered signal, which is for
-        checking it, and what only a host says.
+        checking it, its cycles, which are for its profile, and what only a host says.
         """
         position, quiet_s = 0, 0.0
         arrived_s, messages = time.perf_counter(), self._early

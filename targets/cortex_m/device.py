@@ -21,7 +21,7 @@ from cortexcore.firmware_sim.board import (
 )
 from cortexcore.firmware_sim.codegen.options import CodegenOptions
 from cortexcore.runtime.frontend import FrontEndConfig
-from cortexcore.runtime.protocol import DELIMITER, Beat, Decoder, End, Start, encode_frame
+from cortexcore.runtime.protocol import DELIMITER, Beat, Decoder, End, Message, Start, encode_frame
 from cortexcore.targets.cortex_m.counts import STEP
 
 SAMPLE, POLL = "ccx_push_samples", "ccx_poll_event"
@@ -40,7 +40,7 @@ class DeviceRun:
         whole: everything, protocol and drivers included.
         stack: bytes at its deepest.
         sizes: of the firmware.
-        heard: the beats that it told its host.
+        heard: what it told its host.
     """
 
     name: str
@@ -51,7 +51,7 @@ class DeviceRun:
     whole: Cost
     stack: int
     sizes: Sizes
-    heard: tuple[Beat, ...]
+    heard: tuple[Message, ...]
 
     @property
     def beats_hz(self) -> float:
@@ -65,55 +65,58 @@ class _Host(Uart):
     def __init__(self) -> None:
         super().__init__()
         self.arriving.extend(DELIMITER + encode_frame(Start(1), 0))
-        self.beats: list[Beat] = []
+        self.heard: list[Message] = []
         self.stop: Callable[[], None] = lambda: None
         self._decoder = Decoder()
 
     def write(self, offset: int, value: int) -> None:
         super().write(offset, value)
         if self.sent.endswith(DELIMITER):
-            for message in self._decoder.push(self.take()):
-                if isinstance(message, Beat):
-                    self.beats.append(message)
-                if isinstance(message, End):
-                    self.stop()
+            self.heard += self._decoder.push(self.take())
+            if self.heard and isinstance(self.heard[-1], End):
+                self.stop()
 
 
 def run_device(
     network: IntegerNetwork, front_end: FrontEndConfig, options: CodegenOptions, electrodes: Electrodes
 ) -> DeviceRun:
-    """Build the device's firmware, play a signal to it, and count every instruction.
+    """Build the device's firmware and count it on a signal; arguments and errors of the two functions that do so."""
+    return count_device(build_device(network, front_end, options), electrodes)
+
+
+def count_device(elf: bytes, electrodes: Electrodes) -> DeviceRun:
+    """Play a signal to a firmware, and count every instruction.
 
     Args:
-        network, front_end, options: what the firmware is made of.
+        elf: of :func:`cortexcore.firmware_sim.board.build_device`.
         electrodes: the signal; its ``speed`` must be 0: a sample whenever one is asked for.
 
     Raises:
         DataError: there is no beat in the signal.
-        GraphError: the network does not decide on the front end's beats, or the firmware does not fit.
-        TargetUnavailable: compiler, emulator or disassembler are not installed.
+        GraphError: the ELF is no such firmware.
+        TargetUnavailable: emulator or disassembler are not installed.
     """
     speed = electrodes.speed
     if speed:
         raise DataError(f"a signal that is counted is played at speed 0, as fast as it is read, not {speed:g}")
-    elf = build_device(network, front_end, options)
     host = _Host()
     board = Board(elf, {ADC_ADDRESS: Adc(electrodes)}, host)
     host.stop = board.stop
     board.boot()
     with counting(board, [SAMPLE, POLL, STEP]) as counts:
         board.resume()
-    if not host.beats:
+    beats = sum(isinstance(message, Beat) for message in host.heard)
+    if not beats:
         raise DataError(f"the front end finds no beat in {electrodes.name}: give a longer signal")
     polls = sorted(counts.regions[POLL].each, key=lambda cost: cost.instructions)
     return DeviceRun(
         name=electrodes.name,
         seconds=electrodes.counts.size / electrodes.rate_hz,
         samples=counts.regions[SAMPLE].each,
-        decisions=tuple(polls[-len(host.beats) :]),  # to find that there is no beat takes next to nothing
+        decisions=tuple(polls[-beats:]),  # to find that there is no beat takes next to nothing
         network=counts.regions[STEP].total,
         whole=counts.total,
         stack=board.stack_used(),
         sizes=sizes(board.firmware),
-        heard=tuple(host.beats),
+        heard=tuple(host.heard),
     )

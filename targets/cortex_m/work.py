@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cortexcore.runtime.frontend import RATE_HZ
 from cortexcore.targets.cortex_m.config import CortexMConfig
 from cortexcore.targets.cortex_m.cost_figures import MODEL, latency_figures
 from cortexcore.targets.energy.bands import Band
@@ -19,9 +20,6 @@ from cortexcore.targets.energy.battery import (
 )
 from cortexcore.targets.energy.boards import Board, boards
 from cortexcore.targets.profile import Figure, FigureKind
-
-RATE_HZ = 250
-"""Samples per second that the front end takes."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cortexcore.runtime.protocol import (
     MAX_SAMPLES,
     VERSION,
     Beat,
+    Cycles,
     Decoder,
     End,
     Filtered,
@@ -92,6 +93,17 @@ class CDecision(ctypes.Structure):
         ("spike_count", ctypes.c_uint8),
         ("scores", ctypes.POINTER(ctypes.c_int32)),
         ("spikes", ctypes.POINTER(ctypes.c_uint32)),
+    )
+
+
+class CCycles(ctypes.Structure):
+    _fields_ = (
+        ("front_end", ctypes.c_uint64),
+        ("decisions", ctypes.c_uint64),
+        ("samples", ctypes.c_uint32),
+        ("worst_sample", ctypes.c_uint32),
+        ("beats", ctypes.c_uint32),
+        ("worst_beat", ctypes.c_uint32),
     )
 
 
@@ -260,6 +272,17 @@ def test_end(c, total, sequence):
     frame = CFrame()
     c.ccx_pack_end(ctypes.byref(frame), sequence, total)
     assert_sends(frame, End(total), sequence)
+
+
+@given(UINT32, UINT32, st.integers(0, 2**64 - 1), UINT8)
+@example(2**32 - 1, 2**32 - 1, (2**32 - 1) ** 2, 0)
+@ANY_FIXTURE
+def test_cycles(c, many, worst, total, sequence):
+    worst = worst if many else 0
+    total = min(max(total, worst), many * worst)
+    frame, counts = CFrame(), CCycles(total, total, many, worst, many, worst)
+    c.ccx_pack_cycles(ctypes.byref(frame), sequence, ctypes.byref(counts))
+    assert_sends(frame, Cycles(many, total, worst, many, total, worst), sequence)
 
 
 @given(st.lists(INT32, max_size=60), st.lists(UINT32, max_size=60), UINT32, UINT32, INT32, UINT16, UINT8, UINT8, UINT8)

@@ -15,6 +15,7 @@ from cortexcore.runtime.protocol import (
     MAX_FILTERED,
     MAX_SAMPLES,
     Beat,
+    Cycles,
     Decoder,
     End,
     Filtered,
@@ -67,7 +68,19 @@ FILTERED = st.builds(
     UINT32,
     st.lists(INT32, min_size=1, max_size=MAX_FILTERED),
 )
-DEVICE_MESSAGES = st.one_of(INFOS, SAMPLES, st.builds(End, UINT32), beats(), FILTERED)
+
+
+@st.composite
+def cycles(draw: st.DrawFn) -> Cycles:
+    counts = []
+    for _ in range(2):
+        many, worst = draw(UINT32), draw(UINT32)
+        worst = worst if many else 0
+        counts += [many, draw(st.integers(worst, many * worst)), worst]
+    return Cycles(*counts)
+
+
+DEVICE_MESSAGES = st.one_of(INFOS, SAMPLES, st.builds(End, UINT32), beats(), FILTERED, cycles())
 MESSAGE = st.one_of(DEVICE_MESSAGES, st.builds(Start, UINT32), st.just(Stop()))
 
 
@@ -142,6 +155,8 @@ def test_layouts_are_the_documented_ones() -> None:
     head = "02010000" + "04030201" + "fcffffff" + "7400" + "05" + "01" + "02" + "01"
     assert beat.pack().hex() == head + "ffffffff" + "02000000" + "03000000"
     assert Filtered(258, np.array([1, -2], np.int32)).pack().hex() == "02010000" + "01000000" + "feffffff"
+    told = Cycles(258, 0x0102030405, 0x01020304, 2, 7, 4).pack().hex()
+    assert told == "02010000" + "0504030201000000" + "04030201" + "02000000" + "0700000000000000" + "04000000"
     deciding = Info(250, 200.0, "I", "x", adc_bits=11, decides=True)
     assert deciding.pack()[1] == 0x80 + 11 and unpack(0x01, deciding.pack()) == deciding
     # code 03, sequence 07, total 5 and the CRC-16 0x1B61 of those six bytes, byte-stuffed by hand
@@ -311,6 +326,13 @@ def test_a_later_info_may_be_longer() -> None:
         (lambda: Beat(0, 0, 0, 0, (1,), (), 0, 256), "features"),
         (lambda: Filtered(0, np.zeros(1, np.int16)), "int32"),
         (lambda: Filtered(0, np.zeros(MAX_FILTERED + 1, np.int32)), f"1 to {MAX_FILTERED}"),
+        (lambda: Cycles(1 << 32, 1, 1, 0, 0, 0), "samples"),
+        (lambda: Cycles(0, 0, 0, -1, 0, 0), "beats"),
+        (lambda: Cycles(2, 9, 4, 0, 0, 0), "front_end cannot be 9 cycles .* with 4 for the dearest of 2"),
+        (lambda: Cycles(2, 3, 4, 0, 0, 0), "front_end"),
+        (lambda: Cycles(0, 0, 0, 0, 4, 4), "decisions"),
+        (lambda: Cycles(0, 0, 0, 1, 1 << 32, 1 << 32), "decisions"),
+        (lambda: Cycles.unpack(bytes(31)), "32 bytes, not 31"),
         (lambda: End(INDEX_MODULUS), "total"),
         (lambda: Start(-1), "session"),
     ],
@@ -327,6 +349,7 @@ def test_the_table_names_each_code_once() -> None:
         0x03: "End",
         0x04: "Beat",
         0x05: "Filtered",
+        0x06: "Cycles",
         0x81: "Start",
         0x82: "Stop",
     }

@@ -19,6 +19,7 @@ static int32_t filtered[BLOCK];
 static uint32_t waiting; /* samples in the block */
 static uint32_t samples; /* since Start, modulo 2^32 */
 static uint32_t said_end;
+static ccx_cycle_counts counted;
 
 static void send(void)
 {
@@ -44,6 +45,23 @@ static void send_block(void)
     waiting = 0;
 }
 
+static void add_cycles(uint64_t *total, uint32_t *worst, uint32_t cycles)
+{
+    *total += cycles;
+    if (cycles > *worst) {
+        *worst = cycles;
+    }
+}
+
+/* A counter that stands at 0 is none: nothing to tell. */
+static void send_cycles(void)
+{
+    if (counted.worst_sample != 0u) {
+        ccx_pack_cycles(&frame, sequence, &counted);
+        send();
+    }
+}
+
 /* The samples that a decision rests on go before it. */
 static void send_events(void)
 {
@@ -63,10 +81,13 @@ static void send_events(void)
             .scores = event.scores,
             .spikes = event.spikes,
         };
+        ++counted.beats;
+        add_cycles(&counted.decisions, &counted.worst_beat, cycles);
         send_block();
         if (ccx_pack_decision(&frame, sequence, &decision)) {
             send();
         }
+        send_cycles();
         before = ccx_cycles();
     }
 }
@@ -80,6 +101,7 @@ static void start(uint32_t session)
     phase = SILENT;
     sequence = 0;
     waiting = samples = 0;
+    counted = (ccx_cycle_counts){0};
     if (ccx_pack_info(&frame, sequence, &info)) {
         ccx_uart_put(0); /* ends whatever was on the line */
         send();
@@ -103,11 +125,14 @@ void ccx_device_sample(int16_t counts)
         return;
     }
     if (decides) {
+        const uint32_t before = ccx_cycles();
 #ifdef CCX_SEND_FILTERED
         (void)ccx_push_samples(&model, &counts, 1, &filtered[waiting]);
 #else
         (void)ccx_push_samples(&model, &counts, 1, NULL);
 #endif
+        ++counted.samples;
+        add_cycles(&counted.front_end, &counted.worst_sample, ccx_cycles() - before);
     }
     block[waiting++] = counts;
     ++samples;

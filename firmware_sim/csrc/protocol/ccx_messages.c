@@ -13,6 +13,11 @@ static uint8_t *put32(uint8_t *to, uint32_t value)
     return put16(put16(to, value), value >> 16);
 }
 
+static uint8_t *put64(uint8_t *to, uint64_t value)
+{
+    return put32(put32(to, (uint32_t)(value & 0xFFFFFFFFu)), (uint32_t)(value >> 32));
+}
+
 /* The length in one byte, then the text. */
 static uint8_t *put_text(uint8_t *to, const char *text, uint32_t length)
 {
@@ -112,4 +117,15 @@ bool ccx_pack_filtered(ccx_frame *frame, uint8_t sequence, uint32_t first, const
     }
     finish(frame, CCX_CODE_FILTERED, sequence, to);
     return true;
+}
+
+void ccx_pack_cycles(ccx_frame *frame, uint8_t sequence, const ccx_cycle_counts *counts)
+{
+    uint8_t *to = put32(frame->bytes + CCX_PAYLOAD_AT, counts->samples);
+    to = put64(to, counts->front_end);
+    to = put32(to, counts->worst_sample);
+    to = put32(to, counts->beats);
+    to = put64(to, counts->decisions);
+    to = put32(to, counts->worst_beat);
+    finish(frame, CCX_CODE_CYCLES, sequence, to);
 }

@@ -23,6 +23,7 @@ enum {
     CCX_CODE_END = 0x03,
     CCX_CODE_BEAT = 0x04,
     CCX_CODE_FILTERED = 0x05,
+    CCX_CODE_CYCLES = 0x06,
     CCX_CODE_START = 0x81,
     CCX_CODE_STOP = 0x82
 };
@@ -52,6 +53,16 @@ typedef struct {
     const uint32_t *spikes; /* of every population, over all steps */
 } ccx_decision;
 
+/* What the device's own cycle counter measured since Start. */
+typedef struct {
+    uint64_t front_end;    /* cycles of the front end for all samples */
+    uint64_t decisions;    /* for all beats, from complete to decided */
+    uint32_t samples;
+    uint32_t worst_sample; /* cycles of the dearest */
+    uint32_t beats;
+    uint32_t worst_beat;
+} ccx_cycle_counts;
+
 bool ccx_pack_info(ccx_frame *frame, uint8_t sequence, const ccx_info *info);
 
 /* count: 1 to CCX_MAX_SAMPLES; first: index of the first since Start, modulo 2^32. */
@@ -64,5 +75,7 @@ bool ccx_pack_decision(ccx_frame *frame, uint8_t sequence, const ccx_decision *d
 
 /* count: 1 to CCX_MAX_FILTERED samples, 4096 per millivolt. */
 bool ccx_pack_filtered(ccx_frame *frame, uint8_t sequence, uint32_t first, const int32_t *values, uint32_t count);
+
+void ccx_pack_cycles(ccx_frame *frame, uint8_t sequence, const ccx_cycle_counts *counts);
 
 #endif
