@@ -34,21 +34,24 @@ typedef struct {
     bool may_idle; /* no bias: a neuron at rest without drive stays at rest, and may be skipped */
 } ccx_neurons;
 
-/* tz(x * keep / 4096) for |x| <= 2^23 and keep in 0..4096.
+/* tz(x * keep / 4096) + add, modulo 2^32, for |x| <= 2^23 and keep in 0..4096.
  *
- * The product has 35 bits. It is taken 20 bits up, (x * 4) * (keep * 2^18), so that the result is its upper word, rounded
- * down. Where x is negative, the lower word of -1 is added first, the sign of x itself: the product is a multiple of
- * 2^20, so that this reaches the next whole number unless it is one already, which is rounding toward zero. Four
- * instructions on Armv7-M, one of them SMLAL. */
-CCX_KERNEL int32_t ccx_decay(int32_t x, int32_t keep)
+ * The product has 35 bits. It is taken 20 bits up, x * (keep * 2^20), so that the result is its upper word, rounded down,
+ * to which `add` is added from the start. A factor of 2^31 and more has no sign bit left: it is taken less 2^32, and x
+ * itself added to the upper word. Where x is negative, the lower word of -1 is added first, the sign of x itself: the
+ * product is a multiple of 2^20, so that this reaches the next whole number unless it is one already, which is rounding
+ * toward zero. Two instructions on Armv7-M, ASR and SMLAL, and those that add. */
+CCX_KERNEL int32_t ccx_decay(int32_t x, int32_t keep, uint32_t add)
 {
-    const int32_t up = (int32_t)((uint32_t)x << 2), factor = keep * (1 << 18);
+    const int32_t factor = (int32_t)((uint32_t)keep << 20);
+    const int32_t above = (int32_t)(add + (keep >= 2048 ? (uint32_t)x : 0u));
 #if defined(__thumb2__)
-    int32_t low = x >> 31, high = 0; /* in C, compilers lose the sign of a constant factor and take six instructions */
-    __asm__("smlal %0, %1, %2, %3" : "+r"(low), "+r"(high) : "r"(up), "r"(factor));
+    int32_t low = x >> 31, high = above; /* in C, compilers take six instructions and more */
+    __asm__("smlal %0, %1, %2, %3" : "+r"(low), "+r"(high) : "r"(x), "r"(factor));
     return high;
 #else
-    return (int32_t)(((int64_t)up * factor + (int64_t)(uint32_t)(x >> 31)) >> 32);
+    const uint32_t rest = (uint32_t)(((int64_t)x * factor + (int64_t)(uint32_t)(x >> 31)) >> 32);
+    return (int32_t)((uint32_t)above + rest);
 #endif
 }
 
@@ -64,6 +67,18 @@ CCX_KERNEL int32_t ccx_clip(int32_t v)
         return CCX_STATE_LIMIT;
     }
     return v < -CCX_STATE_LIMIT ? -CCX_STATE_LIMIT : v;
+}
+
+/* Whether a condition holds that hardly ever does: what depends on it is jumped to, and costs the other case a comparison
+ * and a branch. Without the empty statement compilers for Thumb make short code conditional, which takes its cycles either
+ * way. */
+CCX_KERNEL bool ccx_rarely(bool holds)
+{
+    if (__builtin_expect(holds, 0)) {
+        __asm__ volatile("");
+        return true;
+    }
+    return false;
 }
 
 /* Advance neuron i by a step.
@@ -87,17 +102,18 @@ CCX_KERNEL bool ccx_neuron(const ccx_neurons *p, uint32_t i, uint32_t drive, int
     const int32_t bias = (p->bias_each != NULL ? p->bias_each[i] : p->bias) * (int32_t)(1u << p->bias_exp);
     uint32_t current = drive;
     if (has_current) {
-        current += (uint32_t)ccx_decay(*u, p->keep_u_each != NULL ? p->keep_u_each[i] : p->keep_u);
+        current = (uint32_t)ccx_decay(*u, p->keep_u_each != NULL ? p->keep_u_each[i] : p->keep_u, drive);
     }
     *u = p->may_wrap ? ccx_wrap(current) : (int32_t)current;
-    int32_t now = (keep_v == 4096 ? before : ccx_decay(before, keep_v)) + *u + bias;
+    const int32_t added = *u + bias;
+    int32_t now = keep_v == 4096 ? before + added : ccx_decay(before, keep_v, (uint32_t)added);
     if (p->reset == CCX_RESET_LATE && p->spiking && before > level) {
         now -= level; /* before is above its level just where the neuron fired the step before */
     }
     if (p->may_clip) {
         now = ccx_clip(now);
     }
-    const bool fired = p->spiking && now > level;
+    const bool fired = p->spiking && ccx_rarely(now > level);
     if (fired && p->reset == CCX_RESET_ZERO) {
         now = 0;
     } else if (fired && p->reset == CCX_RESET_SUBTRACT) {
