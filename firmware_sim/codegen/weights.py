@@ -35,7 +35,7 @@ def rows(
             groups = operation.groups
             taps = stored.reshape(groups, out // groups, depth, math.prod(kernel))
             if event:
-                table = taps.transpose(0, 2, 3, 1).reshape(-1, out // groups)
+                table = taps.transpose(3, 0, 2, 1).reshape(-1, out // groups)
             elif source.channels_last:
                 table = taps.swapaxes(2, 3).reshape(out, -1)
             else:

@@ -23,6 +23,13 @@ typedef uint32_t ccx_index;
 #define CCX_KERNEL static inline __attribute__((always_inline, unused))
 /* A layer of the network, or one of its connections: a function of its own, so that what it costs can be told. */
 #define CCX_PART static __attribute__((noinline))
+/* Before a loop of few turns that a compiler should leave as it is: clang writes four turns of a loop out, which costs
+ * more than it saves where there are hardly four. */
+#if defined(__clang__)
+#define CCX_ROLLED _Pragma("clang loop unroll(disable)")
+#else
+#define CCX_ROLLED
+#endif
 /* Every object that tables and records hold lies on a word, so that four bytes can be read as one word. */
 #define CCX_ALIGNED __attribute__((aligned(4)))
 

@@ -8,7 +8,7 @@
 #include "ccx_rows.h"
 
 typedef struct {
-    /* Event-driven: [channels][kernel_h][kernel_w] rows of targets / groups.
+    /* Event-driven: [kernel_h][kernel_w][channels] rows of targets / groups.
      * Dense: [targets] rows of [kernel_h][kernel_w][channels / groups] where channels are last in the source, else of
      * [channels / groups][kernel_h][kernel_w]. */
     const void *weights;
@@ -47,7 +47,7 @@ CCX_KERNEL void ccx_conv_scatter(const ccx_conv *c, uint32_t channel, uint32_t y
 {
     const uint32_t width = c->targets / c->groups, row_bytes = ccx_row_bytes(c->weight_bits, width);
     const uint32_t group = c->groups == 1u ? 0u : channel / (c->channels / c->groups);
-    const uint8_t *const taps = (const uint8_t *)c->weights + channel * c->kernel_h * c->kernel_w * row_bytes;
+    const uint8_t *const taps = (const uint8_t *)c->weights + channel * row_bytes;
     const uint32_t step_h = c->dilation_h == 1u ? c->stride_h : 1u, step_w = c->dilation_w == 1u ? c->stride_w : 1u;
     const uint32_t at_y = y + c->padding_h, at_x = x + c->padding_w;
     const uint32_t first_y = ccx_first_tap(at_y, c->stride_h, c->dilation_h, c->out_h);
@@ -63,7 +63,7 @@ CCX_KERNEL void ccx_conv_scatter(const ccx_conv *c, uint32_t channel, uint32_t y
                 continue;
             }
             const uint32_t first = (out_y * c->out_w + out_x) * c->targets + group * width;
-            const uint8_t *const row = taps + (ky * c->kernel_w + kx) * row_bytes;
+            const uint8_t *const row = taps + (ky * c->kernel_w + kx) * c->channels * row_bytes;
             if (spike) {
                 ccx_add_row((uint8_t *)sums + first * (c->sum_bits / 8u), c->sum_bits, row, c->weight_bits, width);
             } else {
@@ -84,9 +84,37 @@ CCX_KERNEL uint32_t ccx_column(const ccx_conv *c, uint32_t at)
     return c->height == 1u ? at : at % c->width;
 }
 
-/* Event-driven, from a list of spikes. */
+/* Event-driven, on a line with the channels last: what an output reads are neighbours in the source, hence in the ascending
+ * list, and the row of each event is its distance from the first of them. Both ends of that part of the list only ever
+ * move on; the output's sums stay in registers meanwhile. */
+CCX_KERNEL void ccx_conv_line_spikes(const ccx_conv *c, const ccx_index *list, uint32_t count, void *restrict sums)
+{
+    uint32_t begin = 0, end = 0;
+    for (uint32_t q = 0; q < c->out_w && begin < count; ++q) {
+        const int32_t first = ((int32_t)(q * c->stride_w) - (int32_t)c->padding_w) * (int32_t)c->channels;
+        const int32_t last = first + (int32_t)(c->kernel_w * c->channels);
+        CCX_ROLLED
+        while (begin < count && (int32_t)list[begin] < first) {
+            ++begin;
+        }
+        end = end < begin ? begin : end;
+        CCX_ROLLED
+        while (end < count && (int32_t)list[end] < last) {
+            ++end;
+        }
+        ccx_add_rows((uint8_t *)sums + q * c->targets * (c->sum_bits / 8u), c->sum_bits, c->weights, c->weight_bits,
+                     c->targets, list + begin, end - begin, (uint32_t)first);
+    }
+}
+
+/* Event-driven, from a list of spikes, ascending. */
 CCX_KERNEL void ccx_conv_spikes(const ccx_conv *c, const ccx_index *list, uint32_t count, void *restrict sums)
 {
+    const bool line = c->height == 1u && c->kernel_h == 1u && c->padding_h == 0u && c->dilation_w == 1u;
+    if (line && c->groups == 1u && (c->channels_last || c->channels == 1u)) {
+        ccx_conv_line_spikes(c, list, count, sums);
+        return;
+    }
     const uint32_t plane = c->height * c->width;
     for (uint32_t e = 0; e < count; ++e) {
         const uint32_t channel = c->channels_last ? list[e] % c->channels : list[e] / plane;
