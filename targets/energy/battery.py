@@ -110,7 +110,9 @@ def battery_life(load: Load, board: Board, cell: Cell) -> Figure:
 def inference_energy(cycles: Band, board: Board, source: str, said: str) -> Figure:
     """Joules of an inference that takes so many cycles of a Cortex-M4."""
     load = Load(Band.exactly(0.0), cycles, 1.0, said, source)
-    return beat_terms(load, board)["decision"]
+    conditions = _conditions(load, board, f"per inference; {said}; {board.cycle_j.conditions}; {ALONE}")
+    joules = cycles * _cycles(load, board) * board.cycle_j.band
+    return joules.figure("J", "modelled", _source(load, board, [board.cycle_j.citation]), conditions)
 
 
 def _day(load: Load, board: Board) -> Band:
