@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ SCRIPTS = (
     "lava_models.py",
     "lava_microcode.py",
     "lava_windows.py",
+    "lava_watch.py",
 )
 
 
@@ -82,7 +84,7 @@ def load(folder: Path) -> LoihiArtifact:
         raise BundleError(f"{error.filename} is missing: the Loihi artifact in {folder} is incomplete") from error
     except CortexCoreError:
         raise
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise BundleError(f"the Loihi artifact in {folder} cannot be read ({error}); lower it again") from error
     if said != (lowered.sha256, network_sha256(network), scripts):
         raise BundleError(f"the Loihi artifact in {folder} was changed after it was written; lower it again")

@@ -13,7 +13,12 @@ from cortexcore.errors import TargetUnavailable
 
 VARIABLE = "CORTEXCORE_LAVA_PYTHON"
 FOLDER = ".venv-lava"
-_PROBE = "import lava.proc.lif.models, lava.proc.dense.models, lava.proc.sparse.models"
+LAVA = "0.10"
+"""The release of Lava whose models the integer network was written from."""
+_PROBE = (
+    "import sys; del sys.path[0]; import lava.proc.lif.models, lava.proc.dense.models, lava.proc.sparse.models; "
+    "from importlib.metadata import version; print(version('lava-nc'))"
+)
 _PROBE_TIMEOUT_S = 120
 
 
@@ -27,7 +32,7 @@ def find_interpreter() -> str:
     if named:
         if not imports_lava(named):
             raise TargetUnavailable(
-                f"{VARIABLE} is '{named}', which is no Python that imports Lava: name one that does, or unset it"
+                f"{VARIABLE} is '{named}', which is no Python that imports Lava {LAVA}: name one that does, or unset it"
             )
         return named
     for candidate in _candidates():
@@ -35,7 +40,7 @@ def find_interpreter() -> str:
             return candidate
     raise TargetUnavailable(
         "target 'loihi' needs Lava, which runs under Python 3.10 in an environment of its own: make it with "
-        f"'make setup' in the repository, or name a Python that has lava-nc 0.10 in {VARIABLE}"
+        f"'make setup' in the repository, or name a Python that has lava-nc {LAVA} in {VARIABLE}"
     )
 
 
@@ -51,9 +56,19 @@ def _candidates() -> Iterator[str]:
 
 @cache
 def imports_lava(python: str) -> bool:
-    """Whether this interpreter imports the parts of Lava that the worker uses; tried once per process."""
+    """Whether this interpreter imports the parts of Lava that the worker uses, of its release; tried once per process.
+
+    What is importable by PYTHONPATH or from the working folder does not count: the worker has neither.
+    """
     try:
-        tried = subprocess.run([python, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S)
+        command = [python, "-c", _PROBE]
+        tried = subprocess.run(command, capture_output=True, timeout=_PROBE_TIMEOUT_S, env=environment())
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return tried.returncode == 0
+    return tried.returncode == 0 and f"{tried.stdout.decode(errors='replace').strip()}.".startswith(f"{LAVA}.")
+
+
+def environment() -> dict[str, str]:
+    """The environment variables of Lava's Python: its packages are its own, and it computes on one thread."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return {**kept, "OMP_NUM_THREADS": "1"}

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -24,16 +25,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.errors import GraphError, TargetUnavailable
+from cortexcore.errors import CortexCoreError, GraphError, TargetUnavailable
 from cortexcore.targets.loihi.artifact import FORMAT, HOST, write_lowered
-from cortexcore.targets.loihi.interpreter import find_interpreter
+from cortexcore.targets.loihi.interpreter import LAVA, VARIABLE, environment, find_interpreter
 from cortexcore.targets.loihi.plan import Lowered
 
 SCRIPT = HOST / "run_lava.py"
-LAVA = "0.10"
-"""The release of Lava whose models the integer network was written from."""
 _STDERR_LINES = 5
-_CLOSING_S = 5.0
+_CLOSING_S, _CLEARING_S = 5.0, 1.0
+"""Waits for a worker that is asked to end, and for what it leaves to be cleared away."""
+_LONGER = "run fewer steps or inferences at once, or set a longer timeout_s in LoihiConfig"
+_ROOM = "free space there, or set TMPDIR to another folder"
+_KEPT = 2
+"""Networks whose files are kept for the next run."""
+_LATER = "run it again; if it stays so, 'make setup' builds Lava's environment anew"
 Answer = dict[str, Any]
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -42,18 +47,17 @@ class LavaWorker:
     """One worker process, the pipes to it and a folder for its files. Not for several threads at once."""
 
     def __init__(self, python: str, script: Path = SCRIPT) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="cortexcore-loihi-")
+        self._folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-"))
+        self._artifacts: list[Path] = []
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
         self._answers: queue.Queue[str | None] = queue.Queue()
-        self._greeted = False
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        environment.pop("PYTHONPATH", None)
+        self._greeted = self._ended = False
         self._process = subprocess.Popen(
-            [python, str(script), "--serve"],
+            [python, str(script), "--serve", str(self._folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=environment,
+            env=environment(),
             start_new_session=True,
         )
         self.python = python
@@ -70,7 +74,7 @@ class LavaWorker:
         hello = self._answer(timeout_s)
         if hello.get("format") != FORMAT or not f"{hello.get('lava')}.".startswith(f"{LAVA}."):
             found = f"Lava {hello.get('lava')} and the format {hello.get('format')}"
-            raise self._failure(f"has {found}, it must be Lava {LAVA} and {FORMAT}")
+            raise self._failure(f"has {found}, it must be Lava {LAVA} and {FORMAT}", f"name another in {VARIABLE}")
         self._greeted = True
 
     def ask(self, arguments: Sequence[str], timeout_s: float) -> Answer:
@@ -97,38 +101,63 @@ class LavaWorker:
 
     def run(self, lowered: Lowered, inputs: Arrays, options: Sequence[str], timeout_s: float) -> Arrays:
         """Run a network; returns what the script writes."""
-        place = Path(self._folder.name)
-        artifact, given, taken = place / lowered.sha256, place / "in.npz", place / "out.npz"
-        if not artifact.is_dir():
-            artifact.mkdir()
-            write_lowered(lowered, artifact, {}, small=False)
-        _write(given, inputs)
-        places = ["--artifact", str(artifact), "--scratch", str(place)]
-        self.ask([str(given), str(taken), *places, *options], timeout_s)
+        given, taken = self._folder / "in.npz", self._folder / "out.npz"
         try:
+            artifact = self._artifact(lowered)
+            _write(given, inputs)
+            places = ["--artifact", str(artifact), "--scratch", str(self._folder)]
+            self.ask([str(given), str(taken), *places, *options], timeout_s)
             with np.load(taken, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except CortexCoreError:
+            raise
+        except (FileNotFoundError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise self._failure(f"wrote a damaged answer ({error})") from error
+        except OSError as error:
+            raise self._failure(f"and this process share {self._folder}, which failed ({error})", _ROOM) from error
         finally:
-            given.unlink()
+            given.unlink(missing_ok=True)
             taken.unlink(missing_ok=True)
+
+    def _artifact(self, lowered: Lowered) -> Path:
+        """The network's files, which the worker reads when it builds it; those used longest ago are removed."""
+        artifact = self._folder / lowered.sha256
+        if artifact in self._artifacts:
+            self._artifacts.remove(artifact)
+        else:
+            artifact.mkdir()
+            write_lowered(lowered, artifact, {}, small=False)
+        self._artifacts.append(artifact)
+        while len(self._artifacts) > _KEPT:
+            shutil.rmtree(self._artifacts.pop(0))
+        return artifact
 
     def close(self) -> None:
         """Ask the worker to end, and end it and all that Lava started where it does not."""
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSING_S)
-        self._kill()
+        if not self._ended:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._ended = self._process.wait(_CLOSING_S) == 0
+        self._end()
         self._process.wait()
         self._stderr.close()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _kill(self) -> None:
+    def _end(self) -> None:
+        """Terminated first: Python's resource tracker outlives that, and frees the shared memory of all the others."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
+            if not self._ended:
+                os.killpg(self._process.pid, signal.SIGCONT)
+                os.killpg(self._process.pid, signal.SIGTERM)
+            until = time.monotonic() + (0 if self._ended else _CLEARING_S)
+            while time.monotonic() < until:
+                self._process.poll()
+                os.killpg(self._process.pid, 0)
+                time.sleep(0.02)
             os.killpg(self._process.pid, signal.SIGKILL)
+        self._ended = True
 
     def _read(self) -> None:
         """Hand lines on; None when the worker's end is closed."""
@@ -146,8 +175,9 @@ class LavaWorker:
             except queue.Empty:
                 if self.alive and time.monotonic() < until:
                     continue
-                why = f"did not answer within {timeout_s:g} s" if self.alive else "ended without an answer"
-                raise self._failure(why) from None
+                if self.alive:
+                    raise self._failure(f"did not answer within {timeout_s:g} s", _LONGER) from None
+                line = None
             if line is None:
                 raise self._failure("ended without an answer")
             try:
@@ -158,13 +188,13 @@ class LavaWorker:
                 raise self._failure(f"sent a damaged answer, {line[:80]!r}")
             return answer
 
-    def _failure(self, why: str) -> TargetUnavailable:
-        """End the worker and say why, with the last lines it wrote."""
+    def _failure(self, why: str, remedy: str = _LATER) -> TargetUnavailable:
+        """End the worker and say why, with the last lines it wrote and what mends it."""
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
-        self._kill()
+        self._end()
         said = f"; its last lines: {' | '.join(lines)}" if lines else ""
-        return TargetUnavailable(f"Lava's worker ({self.python}) {why}{said}")
+        return TargetUnavailable(f"Lava's worker ({self.python}) {why}{said}; {remedy}")
 
 
 def _write(path: Path, arrays: Arrays) -> None:
@@ -231,3 +261,14 @@ def close() -> None:
     """End the worker, if one runs."""
     while _running:
         _running.pop().close()
+
+
+def _forget() -> None:
+    """A process that was forked leaves the worker to its parent, and starts its own."""
+    global _lock
+    _lock = threading.Lock()
+    _running.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,46 @@ def test_a_changed_script_is_found(tmp_path):
     script.write_text(script.read_text() + "# more\n")
     with pytest.raises(BundleError, match="was changed after it was written"):
         target.load(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["empty", "flipped"])
+def test_damaged_arrays_are_found(tmp_path, damage):
+    target = get_target("loihi")
+    target.save(target.lower(small(), target.config()), tmp_path)
+    file = tmp_path / "loihi.npz"
+    found = bytearray(file.read_bytes())
+    found[60] ^= 255
+    file.write_bytes(b"" if damage == "empty" else found)
+    with pytest.raises(BundleError, match="cannot be read"):
+        target.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["loihi.json", "loihi.npz"])
+def test_the_script_runs_nothing_that_was_exchanged_or_damaged(lava, tmp_path, name):
+    host = sent(tmp_path, small())
+    np.savez(host / "in.npz", x=inputs())
+    edited = (host / "loihi.json").read_bytes().replace(b'"vth": 500', b'"vth": 501')
+    for content in (edited if name == "loihi.json" else (host / "in.npz").read_bytes(), b"", b"[]"):
+        (host / name).write_bytes(content)
+        done = call(lava, host, "in.npz", "out.npz")
+        assert done.returncode == 1 and done.stderr.startswith("run_lava: ") and done.stderr.count("\n") == 1, done
+        assert "lower the network again" in done.stderr
+
+
+def test_files_that_are_none_are_one_sentence(lava, tmp_path):
+    host = sent(tmp_path, small())
+    np.savez(host / "in.npz", x=inputs())
+    np.save(host / "array.npy", inputs())
+    (host / "empty.npz").touch()
+    with zipfile.ZipFile(host / "text.npz", "w") as archive:
+        archive.writestr("x", "hello")
+    for given in ("array.npy", "empty.npz", "text.npz", "no.npz", "."):
+        done = call(lava, host, given, "out.npz")
+        assert done.returncode == 1 and f"run_lava: '{given}' is not a readable .npz file" in done.stderr, done
+        assert done.stderr.count("\n") == 1
+    for arguments in (("no/out.npz",), (".",), ("out.npz", "--scratch", "no")):
+        done = call(lava, host, "in.npz", *arguments)
+        assert done.returncode == 1 and "name" in done.stderr and done.stderr.count("\n") == 1, done
 
 
 def test_the_manifest_marks_what_is_no_hardware_lif(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -52,6 +53,28 @@ def test_the_named_interpreter_must_have_lava(monkeypatch):
     with pytest.raises(TargetUnavailable) as caught:
         interpreter.find_interpreter()
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("said", "fits"), [("0.10.0", True), ("0.1.0", False), ("0.9.0", False), ("", False)])
+def test_a_python_must_have_the_release_of_lava(tmp_path, said, fits):
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {said}\n")
+    python.chmod(0o755)
+    assert interpreter.imports_lava(str(python)) == fits
+
+
+def test_what_our_own_python_path_holds_is_not_lavas(tmp_path, monkeypatch):
+    for name in ("lif", "dense", "sparse"):
+        (tmp_path / "lava" / "proc" / name).mkdir(parents=True)
+        (tmp_path / "lava" / "proc" / name / "models.py").touch()
+    about = tmp_path / "lava_nc-0.10.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: lava-nc\nVersion: 0.10.0\n")
+    interpreter.imports_lava.cache_clear()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert not interpreter.imports_lava(sys.executable)
+    interpreter.imports_lava.cache_clear()
 
 
 def test_without_lava_the_way_to_get_it_is_told(monkeypatch):
@@ -152,14 +175,15 @@ def test_a_worker_that_fails_is_replaced(tmp_path, lava):
 
 
 def test_what_a_process_of_lava_raises_is_told(lava):
-    """The others wait for it for ever, and so would Lava."""
+    """The others would wait for it for ever, and so would Lava."""
     lowered = lower(one())
     source = {**lowered.structure["sources"][0], "late": "yes"}
     broken = replace(lowered, structure={**lowered.structure, "sources": [source]})
     with pytest.raises(
-        TargetUnavailable, match=r"did not answer within 5 s; its last lines: .* \| ValueError: invalid"
+        TargetUnavailable,
+        match=r"ended without an answer; its last lines: .* \| ValueError: invalid.*Lava failed with 1",
     ):
-        session.run(broken, {"x": X}, [], 5)
+        session.run(broken, {"x": X}, [], 60)
 
 
 def test_nothing_outlives_the_process_that_asked(lava, tmp_path):
@@ -180,6 +204,79 @@ def test_nothing_outlives_the_process_that_asked(lava, tmp_path):
     while worker.exists() and time.monotonic() < until:
         time.sleep(0.1)
     assert done.stdout.strip().isdigit() and not worker.exists()
+    assert not list(tmp_path.glob("cortexcore-loihi-*"))
+
+
+def segments(worker: LavaWorker) -> set[Path]:
+    """The shared memory that the worker and Lava's processes exchange messages in."""
+    maps = Path(f"/proc/{worker._process.pid}/maps").read_text()
+    return {Path(line.split()[5]) for line in maps.splitlines() if "/dev/shm/psm_" in line}
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_worker_that_is_gone_leaves_no_shared_memory(lava, sent):
+    session.close()
+    compiled = compile(one(), "loihi")
+    compiled.run(X)
+    worker = session._running[0]
+    held = segments(worker)
+    assert held and all(path.exists() for path in held)
+    os.kill(worker._process.pid, sent)
+    if sent is signal.SIGSTOP:
+        with pytest.raises(TargetUnavailable, match=r"did not answer within 1 s; run fewer steps or .* timeout_s"):
+            session.run(lower(one()), {"x": X}, [], 1)
+    else:
+        worker._process.wait()
+    assert np.array_equal(compiled.run(X).outputs["y"], integer.run(one(), {"x": X}).outputs["y"])
+    assert session._running[0] is not worker and not worker._folder.exists()
+    assert not [path for path in held if path.exists()]
+
+
+def test_a_process_of_lava_that_is_killed_is_told_at_once(lava):
+    """The worker itself would wait for it for ever."""
+    session.close()
+    compile(one(), "loihi").run(X)
+    pid = session._running[0]._process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    with pytest.raises(TargetUnavailable, match="a process of Lava was ended by signal 9"):
+        compile(one(), "loihi").run(X)
+
+
+def test_a_forked_process_leaves_its_parents_worker_alone(lava):
+    compiled = compile(one(), "loihi")
+    compiled.run(X)
+    worker = session._running[0]
+    child = os.fork()
+    if not child:
+        forgotten = not session._running
+        session.close()
+        os._exit(0 if forgotten else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    compiled.run(X)
+    assert session._running == [worker] and worker._folder.is_dir()
+
+
+def test_files_of_what_ran_long_ago_and_of_what_was_refused_go(lava):
+    session.close()
+    compiled = [compile(one(60 + 2 * i), "loihi") for i in range(3)]
+    for each in compiled:
+        each.run(X)
+    folder = session._running[0]._folder
+    assert not (folder / compiled[0].artifact.sha256).exists() and (folder / compiled[2].artifact.sha256).is_dir()
+    assert np.array_equal(compiled[0].run(X).outputs["y"], integer.run(one(60), {"x": X}).outputs["y"])
+    with pytest.raises(GraphError):
+        compile(one(254, 3), "loihi").run(np.full((2, 1, 3), 127))
+    assert not list(folder.glob("*.npz"))
+
+
+def test_a_folder_without_room_is_told(fake, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(session, "_write", full)
+    with pytest.raises(TargetUnavailable, match=r"share .* which failed .*No space left on device.*set TMPDIR"):
+        fake(HELLO, "time.sleep(60)").run(lower(one()), {"x": X}, [], 30)
 
 
 def test_the_worker_is_kept_between_runs(lava):

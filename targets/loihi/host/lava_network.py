@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,13 +40,40 @@ def read_artifact(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]
     """``loihi.json`` and ``loihi.npz``. Raises Refused where they are missing or of another format."""
     try:
         said = json.loads((folder / "loihi.json").read_text(encoding="utf-8"))
-        with np.load(folder / "loihi.npz", allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise Refused(f"{folder} holds no readable loihi.json and loihi.npz ({error})") from error
-    if said.get("format") != FORMAT:
-        raise Refused(f"{folder / 'loihi.json'} has the format {said.get('format')}, this script reads {FORMAT}")
-    return said["structure"], arrays
+        form, written, structure = said["format"], said["sha256"], said["structure"]
+        arrays = read_arrays(folder / "loihi.npz")
+    except (Refused, OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(
+            f"{folder} holds no readable loihi.json and loihi.npz ({error}): lower the network again"
+        ) from error
+    if form != FORMAT:
+        raise Refused(f"{folder / 'loihi.json'} has the format {form}, this script reads {FORMAT}: lower it again")
+    if written != _sha256(structure, arrays):
+        raise Refused(
+            f"loihi.json and loihi.npz in {folder} are not what was written together: lower the network again"
+        )
+    return structure, arrays
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file. Raises Refused where it is none, or holds anything else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {}
+            for name in archive.namelist():
+                with archive.open(name) as entry:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(entry, allow_pickle=False)  # type: ignore[no-untyped-call]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise Refused(f"'{path}' is not a readable .npz file of plain arrays ({error})") from error
+    return arrays
+
+
+def _sha256(structure: Mapping[str, Any], arrays: Arrays) -> str:
+    """As the manifest has it, over the structure and all arrays."""
+    digest = hashlib.sha256(json.dumps(structure, sort_keys=True).encode())
+    for key in sorted(arrays):
+        digest.update(key.encode() + np.ascontiguousarray(arrays[key], "<i4").tobytes())
+    return digest.hexdigest()
 
 
 class Network:
@@ -56,7 +85,10 @@ class Network:
         """``scratch``: where to keep files; ``adapters``: Lava's module of them, where it runs on hardware."""
         self.structure, self.arrays, self.adapters = structure, arrays, adapters
         self.runners: list[Any] | None = None
-        self.folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-", dir=scratch))
+        try:
+            self.folder = Path(tempfile.mkdtemp(prefix="cortexcore-loihi-", dir=scratch))
+        except OSError as error:
+            raise Refused(f"no folder for files of a run can be made ({error}): name one with --scratch") from error
         self.control = np.lib.format.open_memmap(self.folder / "control.npy", "w+", np.int64, (4,))  # type: ignore[no-untyped-call]
         self.names = [p["name"] for p in structure["populations"]]
 

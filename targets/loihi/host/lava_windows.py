@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,12 +58,12 @@ class Windowed:
     _window: Window | None = None
 
     def start(self) -> None:
-        """As Lava's, which keeps to itself what is raised while other processes wait for this one."""
+        """As Lava's, which keeps to itself what is raised, while other processes wait for this one."""
         try:
             super().start()  # type: ignore[misc]
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it is, the worker tells it
             traceback.print_exc()
-            raise
+            os._exit(1)
 
     @property
     def window(self) -> Window | None:

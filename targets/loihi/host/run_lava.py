@@ -7,8 +7,9 @@ The artifact's folder, by default this script's own, holds ``loihi.json`` and ``
 spikes or the voltage of a leaky integrator; with --trace also ``spikes/…``, ``u/…`` and ``v/…`` of every population.
 Exit codes: 0 done, 1 a mistake told in one sentence, 3 Loihi is not available here.
 
-With --serve instead, it reads a JSON list of such arguments a line from standard input and answers each with a JSON
-object; a network keeps running between them, so that it is built once.
+With --serve FOLDER instead, it reads a JSON list of such arguments a line from standard input and answers each with a
+JSON object; a network keeps running between them, so that it is built once. When the other end is closed or gone it
+ends, and removes the folder.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
+import shutil
 import sys
-import threading
 import time
 import zipfile
 from collections.abc import Sequence
@@ -28,21 +28,21 @@ from typing import IO, Any
 
 import numpy as np
 from lava_hardware import Unavailable, run_on_hardware  # type: ignore[import-not-found]  # neighbours of this file
-from lava_network import FORMAT, Arrays, Network, Refused, read_artifact  # type: ignore[import-not-found]
+from lava_network import FORMAT, Arrays, Network, Refused, read_arrays, read_artifact  # type: ignore[import-not-found]
+from lava_watch import watch  # type: ignore[import-not-found]
 
 KEPT = 2
 """Networks that --serve keeps running; each has a process of the operating system per Lava process."""
-WATCH_S = 1.0
-"""Seconds between two looks at whether the process that asks is still there."""
 EXIT_CODES = {"refused": 1, "unavailable": 3}
 
 
 def main(arguments: Sequence[str]) -> int:
     """The command line; returns the exit code."""
-    if list(arguments) == ["--serve"]:
-        serve()
+    if len(arguments) == 2 and arguments[0] == "--serve":
+        serve(Path(arguments[1]))
         return 0
     networks: dict[Path, Network] = {}
+    watch(None, lambda: [network.folder for network in networks.values()])
     try:
         run(_parse(arguments), networks)
     except (Refused, Unavailable) as error:
@@ -66,7 +66,9 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(options: argparse.Namespace, networks: dict[Path, Network]) -> dict[str, float]:
     """Read, run, write; ``networks`` are those already built, by folder. Returns how long building and running took."""
-    inputs = _read(options.input)
+    if options.output.is_dir() or not os.access(options.output.parent, os.W_OK):
+        raise Refused(f"'{options.output}' cannot be written: name a file in a folder that can be")
+    inputs = read_arrays(options.input)
     started = time.perf_counter()
     if options.hardware:
         if options.trace:
@@ -89,28 +91,23 @@ def _stop(networks: dict[Path, Network], kept: int) -> None:
         networks.pop(next(iter(networks))).stop()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise Refused(f"'{path}' is not a readable .npz file of plain arrays ({error})") from error
-
-
 def _write(path: Path, arrays: Arrays) -> None:
     """numpy.savez takes names as keywords and keeps "file" for itself, so the archive is written here."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, values, allow_pickle=False)  # type: ignore[no-untyped-call]
+    try:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, values in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, values, allow_pickle=False)  # type: ignore[no-untyped-call]
+    except OSError as error:
+        raise Refused(f"'{path}' cannot be written ({error}): name another file or free space") from error
 
 
-def serve() -> None:
+def serve(scratch: Path) -> None:
     """Answer until the other end is closed; whatever Lava prints goes to standard error."""
     requests, answers = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    watch(os.getppid(), lambda: [scratch])
     networks: dict[Path, Network] = {}
     _answer(answers, {"format": FORMAT, "lava": version("lava-nc")})
     for line in requests:
@@ -123,15 +120,7 @@ def serve() -> None:
             networks.pop(options.artifact, None)
             _answer(answers, {"failed": f"{type(error).__name__}: {error}"})
     _stop(networks, 0)
-
-
-def _end_with(parent: int) -> None:
-    """End this process and all that Lava started when the one that asks is gone, even amid a run that hangs."""
-    while os.getppid() == parent:
-        time.sleep(WATCH_S)
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
-    os._exit(1)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _answer(answers: IO[str], answer: dict[str, Any]) -> None:
