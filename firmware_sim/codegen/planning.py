@@ -19,7 +19,7 @@ from cortexcore.export.network import (
     Synapses,
 )
 from cortexcore.export.stored_weight import stored_weight
-from cortexcore.firmware_sim.codegen.cost import Sent, event_driven
+from cortexcore.firmware_sim.codegen.cost import Kind, Sent, event_driven
 from cortexcore.firmware_sim.codegen.names import identifiers
 from cortexcore.firmware_sim.codegen.options import CodegenOptions
 from cortexcore.firmware_sim.codegen.plan import Layer, Link, Plan, Source, Sums
@@ -122,11 +122,17 @@ class _Planner:
         share = self._options.rates.get(s.source, self._options.rate)
         match s.operation:
             case Dense():
-                return event_driven(self._options.core, False, sent, share, p.size)
+                return event_driven(self._options.core, "dense", sent, share, p.size)
             case Conv1d() | Conv2d() as operation:
-                return event_driven(self._options.core, True, sent, share, p.shape[0] // operation.groups)
+                kind: Kind = "line" if on_a_line(operation, self._sources[s.source]) else "conv"
+                return event_driven(self._options.core, kind, sent, share, p.shape[0] // operation.groups)
             case _:
                 raise TypeError(f"no kernel for the operation {type(s.operation).__name__}")
+
+
+def on_a_line(operation: Operation, source: Source) -> bool:
+    """Whether what an output reads are neighbours in the source, so that its sums stay in registers meanwhile."""
+    return isinstance(operation, Conv1d) and operation.dilation == 1 and operation.groups == 1 and source.channels_last
 
 
 def _exponent(operation: Operation) -> int:

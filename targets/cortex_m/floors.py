@@ -13,6 +13,7 @@ import numpy as np
 
 from cortexcore.export.network import DECAY_ONE, Dense, Population
 from cortexcore.firmware_sim.codegen.plan import Layer, Link, Sums
+from cortexcore.firmware_sim.codegen.planning import on_a_line
 from cortexcore.firmware_sim.codegen.state import lists
 
 ROWS = 4
@@ -29,27 +30,28 @@ class Floor:
 
 def operation_floor(link: Link, sums: Sums) -> Floor:
     """Of a synaptic event (a spike, or a value that is not zero, and one weight), or of a dense kernel's product."""
-    dense = isinstance(link.synapses.operation, Dense)
+    operation = link.synapses.operation
+    kept = isinstance(operation, Dense) or (lists(link) and on_a_line(operation, link.source))
     if not link.event:
         return _product(link)
     if not lists(link):
-        each = 2.0 if dense else 4.0
-        there = "" if dense else ", and a sum that LDR and STR bring and take"
+        each = 2.0 if kept else 4.0
+        there = "" if kept else ", and a sum that LDR and STR bring and take"
         return Floor(each, f"a load of the weight and MLA{there}")
     if sums.bits == 32:
-        each = 2.0 if dense else 4.0
-        there = ", its sum in a register" if dense else ", and LDR and STR of its sum"
+        each = 2.0 if kept else 4.0
+        there = ", its sum in a register" if kept else ", and LDR and STR of its sum"
         return Floor(each, f"a load of the weight and ADD{there}")
     match link.weight_bits:
         case 8:
-            there = "sums in registers" if dense else "sums that 2 LDR and 2 STR bring and take"
-            return Floor(3 / 4 if dense else 7 / 4, f"for 4 weights LDR and 2 SXTAB16, {there}")
+            there = "sums in registers" if kept else "sums that 2 LDR and 2 STR bring and take"
+            return Floor(3 / 4 if kept else 7 / 4, f"for 4 weights LDR and 2 SXTAB16, {there}")
         case 16:
-            there = "sums in registers" if dense else "sums that LDR and STR bring and take"
-            return Floor(1.0 if dense else 2.0, f"for 2 weights LDR and SADD16, {there}")
+            there = "sums in registers" if kept else "sums that LDR and STR bring and take"
+            return Floor(1.0 if kept else 2.0, f"for 2 weights LDR and SADD16, {there}")
         case 4:
-            there = "sums in registers" if dense else "sums of 16 bits that LDR and STR bring and take by twos"
-            return Floor(17 / 8 if dense else 25 / 8, f"for 8 weights LDR, and for each SBFX and ADD, {there}")
+            there = "sums in registers" if kept else "sums of 16 bits that LDR and STR bring and take by twos"
+            return Floor(17 / 8 if kept else 25 / 8, f"for 8 weights LDR, and for each SBFX and ADD, {there}")
         case _:
             raise ValueError(f"no kernel has weights of {link.weight_bits} bits")
 

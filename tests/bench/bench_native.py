@@ -39,9 +39,8 @@ from cortexcore.targets.native.config import NativeConfig
 RATES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 COUNTED_STEPS, TIMED_STEPS = 4, 200
 FLOORS = {
-    "event-driven, dense": (3 / 4, "a word of 4 weights: LDR and 2 SXTAB16, sums in registers"),
-    "event-driven, conv1d": (7 / 4, "a word of 4 weights: LDR, 2 SXTAB16, and sums that LDR and STR bring and take"),
-    "neuron": (11.0, "3 LDR, 4 for the leak (ASR, LSL, MOV, SMLAL), 2 ADD, CMP, STR"),
+    "event-driven, dense or on a line": (3 / 4, "a word of 4 weights: LDR and 2 SXTAB16, sums in registers"),
+    "neuron": (10.0, "LDR of v, sum and bias, 2 ADD, ASR and SMLAL for the leak, CMP, a branch, STR"),
 }
 """Instructions per synaptic event, or per neuron: the least by the instruction set, without loops and addresses."""
 
@@ -90,8 +89,10 @@ def layer(kind: str, sent: str, targets: int, rng: np.random.Generator) -> Integ
     """A layer that hardly fires, of about the beat model's sizes.
 
     Args:
-        kind: "dense" or "conv1d"; sent: "narrow", "wide" or "graded", as in firmware_sim/codegen/cost.py.
+        kind: "dense", "conv" or "line", sent: "narrow", "wide" or "graded", as in firmware_sim/codegen/cost.py.
         targets: neurons, or channels.
+
+    A line's source is a population, which here sends on what it is sent: its spikes come ascending by position.
     """
     wide = sent == "wide"
     low, high = (120, 127) if wide else (-60, 60)
@@ -102,9 +103,15 @@ def layer(kind: str, sent: str, targets: int, rng: np.random.Generator) -> Integ
     else:
         source, shape = ((96, 12), (targets, 4)) if wide else ((8, 30), (targets, 13))
         operation = Conv1d((rng.integers(low, high, (targets, source[0], 5)) * 2).astype(np.int32), 0, 2)
-    population = Population("p", shape, (Synapses("w", "x", operation),), 4095, 400, 131071, np.zeros((), np.int32))
+    zero = np.zeros((), np.int32)
     port = InputPort("x", source, -127, 127) if sent == "graded" else InputPort("x", source, 0, 1)
-    return IntegerNetwork((port,), (population,), (OutputPort("y", "p"),), 1e-3)
+    if kind != "line":
+        p = Population("p", shape, (Synapses("w", "x", operation),), 4095, 400, 131071, zero)
+        return IntegerNetwork((port,), (p,), (OutputPort("y", "p"),), 1e-3)
+    copies = Conv1d(np.full((source[0], 1, 1), 254, np.int32), groups=source[0])
+    relay = Population("relay", source, (Synapses("r", "x", copies),), 4095, 4096, 100, zero)
+    p = Population("p", shape, (Synapses("w", "relay", operation),), 4095, 400, 131071, zero)
+    return IntegerNetwork((port,), (relay, p), (OutputPort("y", "p"),), 1e-3)
 
 
 def sent_at(network: IntegerNetwork, rate: float, rng: np.random.Generator) -> np.ndarray:
@@ -133,7 +140,7 @@ def crossed(kind: str, targets: int, rng: np.random.Generator) -> Crossing:
     costs = {kernel: step_costs(network, kernel, inputs) for kernel in ("event", "dense")}
     instructions, seconds = ({kernel: both[i] for kernel, both in costs.items()} for i in (0, 1))
     full = RATES.index(1.0)
-    (p,) = network.populations
+    p = network.populations[-1]
     per_event = (instructions["event"][full] - instructions["event"][0]) / products(network)
     shape = [" x ".join(map(str, x)) for x in (network.inputs[0].shape, p.shape)]
     return Crossing(
@@ -143,7 +150,7 @@ def crossed(kind: str, targets: int, rng: np.random.Generator) -> Crossing:
 
 def products(network: IntegerNetwork) -> int:
     """Synaptic events of a step in which every source fires."""
-    (p,) = network.populations
+    p = network.populations[-1]
     weight = p.synapses[0].operation.weight
     return int(weight.size if isinstance(p.synapses[0].operation, Dense) else weight[0].size * p.size)
 
@@ -152,7 +159,8 @@ def show_costs(rng: np.random.Generator) -> None:
     """What firmware_sim/codegen/cost.py goes by: of a row of weights, and of a product, on both processors."""
     print("\nper row of event-driven weights, and per product of dense ones: instructions, and ns here")
     print(f"  {'':<16}{'targets':>8}{'row':>8}{'product':>9}{'row ns':>9}{'product ns':>12}")
-    for kind, sent in product(("dense", "conv1d"), ("narrow", "wide", "graded")):
+    kinds = [*product(("dense", "conv"), ("narrow", "wide", "graded")), ("line", "narrow"), ("line", "wide")]
+    for kind, sent in kinds:
         for targets in (8, 16, 64):
             network = layer(kind, sent, targets, rng)
             inputs = [sent_at(network, rate, rng) for rate in (0.0, 1.0)]
@@ -205,7 +213,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     print(f"{cpu_name()}, one thread, load {load:.1f}; {compiler_version()}")
     tables = against_peers(rng)
-    crossings = [crossed("dense", 64, rng), crossed("conv1d", 16, rng)]
+    crossings = [crossed("dense", 64, rng), crossed("line", 16, rng)]
     for part in (*tables, *crossings):
         part.show()
     print("\nThe least that the instruction set allows:")

@@ -109,11 +109,22 @@ def test_the_kernel_follows_the_expected_rate():
     assert chosen == [True, False]
 
 
+def test_rows_of_a_convolution_come_by_tap_then_channel():
+    """weight[out, in, tap] = 100·out + 10·in + tap + 1: two outputs, two inputs, three taps."""
+    weight = np.array([[[1, 2, 3], [11, 12, 13]], [[101, 102, 103], [111, 112, 113]]], np.int32)
+    c = population("c", (2, 4), Synapses("k", "x", Conv1d(weight)))
+    net = network(c, port=InputPort("x", (2, 6), 0, 1))
+    (link,) = plan(net, HOST).links
+    assert link.rows.tolist() == [[1, 101], [11, 111], [2, 102], [12, 112], [3, 103], [13, 113]]
+    (link,) = plan(net, replace(HOST, kernel="dense")).links
+    assert link.rows.tolist() == [[1, 2, 3, 11, 12, 13], [101, 102, 103, 111, 112, 113]]
+
+
 @pytest.mark.parametrize("core", sorted(CORES))
-@pytest.mark.parametrize("conv", [False, True])
+@pytest.mark.parametrize("kind", ["dense", "conv", "line"])
 @pytest.mark.parametrize("sent", ["narrow", "wide"])
-def test_without_spikes_the_event_driven_kernel_always_wins(core, conv, sent):
-    assert event_driven(core, conv, sent, 0.0, 64)
+def test_without_spikes_the_event_driven_kernel_always_wins(core, kind, sent):
+    assert event_driven(core, kind, sent, 0.0, 64)
 
 
 def test_wrong_options_are_named():

@@ -86,7 +86,7 @@ CCX_KERNEL uint32_t ccx_column(const ccx_conv *c, uint32_t at)
 
 /* Event-driven, on a line with the channels last: what an output reads are neighbours in the source, hence in the ascending
  * list, and the row of each event is its distance from the first of them. Both ends of that part of the list only ever
- * move on; the output's sums stay in registers meanwhile. */
+ * move on; the output's sums stay in registers meanwhile, if the core has instructions for it. */
 CCX_KERNEL void ccx_conv_line_spikes(const ccx_conv *c, const ccx_index *list, uint32_t count, void *restrict sums)
 {
     uint32_t begin = 0, end = 0;
@@ -111,7 +111,7 @@ CCX_KERNEL void ccx_conv_line_spikes(const ccx_conv *c, const ccx_index *list, u
 CCX_KERNEL void ccx_conv_spikes(const ccx_conv *c, const ccx_index *list, uint32_t count, void *restrict sums)
 {
     const bool line = c->height == 1u && c->kernel_h == 1u && c->padding_h == 0u && c->dilation_w == 1u;
-    if (line && c->groups == 1u && (c->channels_last || c->channels == 1u)) {
+    if (CCX_LANES && line && c->groups == 1u && c->channels_last) {
         ccx_conv_line_spikes(c, list, count, sums);
         return;
     }
