@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cortexcore.errors import DataError
@@ -24,7 +24,7 @@ from cortexcore.runtime.frontend import FrontEndConfig
 from cortexcore.runtime.protocol import DELIMITER, Beat, Decoder, End, Message, Start, encode_frame
 from cortexcore.targets.cortex_m.counts import STEP
 
-SAMPLE, POLL = "ccx_push_samples", "ccx_poll_event"
+SAMPLE, POLL, FRONT_END_POLL = "ccx_push_samples", "ccx_poll_event", "ccx_frontend_poll"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class DeviceRun:
         samples: what the front end took for each sample.
         decisions: what each beat took, from complete to decided: its window and features, the network, the label.
         network: of that the network, over all beats.
+        no_decision: what the dearest question for a beat took that found none, as at the end of the signal.
         whole: everything, protocol and drivers included.
         stack: bytes at its deepest.
         sizes: of the firmware.
@@ -48,6 +49,7 @@ class DeviceRun:
     samples: tuple[Cost, ...]
     decisions: tuple[Cost, ...]
     network: Cost
+    no_decision: Cost
     whole: Cost
     stack: int
     sizes: Sizes
@@ -103,20 +105,33 @@ def count_device(elf: bytes, electrodes: Electrodes) -> DeviceRun:
     board = Board(elf, {ADC_ADDRESS: Adc(electrodes)}, host)
     host.stop = board.stop
     board.boot()
-    with counting(board, [SAMPLE, POLL, STEP]) as counts:
+    with counting(board, [SAMPLE, POLL, FRONT_END_POLL, STEP]) as counts:
         board.resume()
-    beats = sum(isinstance(message, Beat) for message in host.heard)
-    if not beats:
+    if not any(isinstance(message, Beat) for message in host.heard):
         raise DataError(f"the front end finds no beat in {electrodes.name}: give a longer signal")
-    polls = sorted(counts.regions[POLL].each, key=lambda cost: cost.instructions)
+    regions = counts.regions
+    decided, idle = _polls(regions[POLL].each, regions[FRONT_END_POLL].each, regions[STEP].smallest)
     return DeviceRun(
         name=electrodes.name,
         seconds=electrodes.counts.size / electrodes.rate_hz,
-        samples=counts.regions[SAMPLE].each,
-        decisions=tuple(polls[-beats:]),  # to find that there is no beat takes next to nothing
-        network=counts.regions[STEP].total,
+        samples=regions[SAMPLE].each,
+        decisions=decided,
+        network=regions[STEP].total,
+        no_decision=idle,
         whole=counts.total,
         stack=board.stack_used(),
         sizes=sizes(board.firmware),
         heard=tuple(host.heard),
     )
+
+
+def _polls(polls: Sequence[Cost], front_end: Sequence[Cost], step: Cost) -> tuple[tuple[Cost, ...], Cost]:
+    """The questions for a beat that found one, and the dearest that did not.
+
+    Each asks the front end once. What it takes besides is hardly anything where there is no beat, and otherwise several
+    steps of the network, of which ``step`` is the cheapest.
+    """
+    found = [(poll - asked).instructions >= step.instructions for poll, asked in zip(polls, front_end, strict=True)]
+    idle = [poll for poll, decided in zip(polls, found, strict=True) if not decided]
+    decided = tuple(poll for poll, decided in zip(polls, found, strict=True) if decided)
+    return decided, max(idle, key=lambda cost: cost.instructions)

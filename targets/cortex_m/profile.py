@@ -100,6 +100,7 @@ def _device_parts(config: CortexMConfig, device: DeviceRun) -> Parts:
         **cost_figures(device.samples, said, "front end per sample"),
         **cost_figures(device.decisions, said, "beat to decision"),
         **found.operations,
+        **cost_figures([device.no_decision], said, "dearest call without a beat, at the signal's end"),
         "cycles per second, protocol included": whole.figure("cycles/s", "modelled", MODEL, said),
     }
     return Parts(found.latency, operations, found.energy, found.notes)
