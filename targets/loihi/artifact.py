@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cortexcore.errors import BundleError, CortexCoreError
 from cortexcore.export.network import IntegerNetwork
@@ -75,9 +76,7 @@ def load(folder: Path) -> LoihiArtifact:
         if manifest["format"] != FORMAT:
             raise BundleError(f"{folder / 'loihi.json'} has the format {manifest['format']}, not {FORMAT}: lower again")
         scripts = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SCRIPTS}
-        with np.load(folder / "loihi.npz", allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        lowered = Lowered(manifest["structure"], arrays)
+        lowered = Lowered(manifest["structure"], read_arrays(folder / "loihi.npz"))
         config = LoihiConfig(**manifest["config"])
         said = manifest["sha256"], manifest["network_sha256"], manifest["scripts"]
     except FileNotFoundError as error:
@@ -89,6 +88,12 @@ def load(folder: Path) -> LoihiArtifact:
     if said != (lowered.sha256, network_sha256(network), scripts):
         raise BundleError(f"the Loihi artifact in {folder} was changed after it was written; lower it again")
     return LoihiArtifact(network, config, lowered)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz file by name, each by its entry's own: "x" and "x.npy" are both names a network may use."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[f"{name}.npy"] for name in file.files}
 
 
 def write_lowered(lowered: Lowered, folder: Path, about: Mapping[str, Any], *, small: bool = True) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.errors import CortexCoreError, GraphError, TargetUnavailable
-from cortexcore.targets.loihi.artifact import FORMAT, HOST, write_lowered
+from cortexcore.targets.loihi.artifact import FORMAT, HOST, read_arrays, write_lowered
 from cortexcore.targets.loihi.interpreter import LAVA, VARIABLE, environment, find_interpreter
 from cortexcore.targets.loihi.plan import Lowered
 
@@ -107,8 +107,7 @@ class LavaWorker:
             _write(given, inputs)
             places = ["--artifact", str(artifact), "--scratch", str(self._folder)]
             self.ask([str(given), str(taken), *places, *options], timeout_s)
-            with np.load(taken, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
+            return read_arrays(taken)
         except CortexCoreError:
             raise
         except (FileNotFoundError, EOFError, ValueError, zipfile.BadZipFile) as error:

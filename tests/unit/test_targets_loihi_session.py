@@ -311,6 +311,24 @@ def test_names_that_archives_use_themselves(lava):
     assert np.array_equal(got.v["allow_pickle"], integer.run(named, {"file": X * 9}).v["allow_pickle"])
 
 
+def test_names_that_differ_by_an_archives_ending(lava, tmp_path):
+    feeds = (Synapses("w", "x", Dense(np.full((1, 3), 120, np.int32))),)
+    p = replace(one().populations[0], synapses=feeds)
+    q = replace(
+        p, name="a.npy", synapses=(replace(feeds[0], name="w.npy", source="x.npy"),), bias=np.array(7, np.int32)
+    )
+    ports = (InputPort("x", (3,), -127, 127), InputPort("x.npy", (3,), -127, 127))
+    network = IntegerNetwork(ports, (p, q), (OutputPort("y", "a"), OutputPort("y.npy", "a.npy")), 1e-3)
+    given = {"x": X * 9, "x.npy": X * -5}
+    compiled, golden = compile(network, "loihi"), integer.run(network, given)
+    compiled.target.save(compiled.artifact, tmp_path)
+    loaded = compiled.target.load(tmp_path)
+    for result in (compiled.run(given, trace=True), compiled.target.run(loaded, given, trace=True)):
+        for kind in ("outputs", "spikes", "u", "v"):
+            for name, expected in getattr(golden, kind).items():
+                assert np.array_equal(getattr(result, kind)[name], expected), (kind, name)
+
+
 def test_inputs_that_do_not_fit_are_refused_before_lava_starts():
     with pytest.raises(DataError, match="holds values in"):
         compile(one(), "loihi").run(X * 200)
