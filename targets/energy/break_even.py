@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cortexcore.targets.energy.constants import cite, constant, constants
+from cortexcore.targets.energy.constants import cite_graded, constant, constants, listed
 from cortexcore.targets.energy.host import ADDS_PER_UPDATE
 from cortexcore.targets.energy.operations import COUNTED, STATE_BYTES, LayerOperations
 from cortexcore.targets.profile import Figure
@@ -45,7 +45,7 @@ def break_even(layers: tuple[LayerOperations, ...]) -> BreakEven:
     conditions = f"45 nm, 8 kB cache, {steps} steps, mean over {batch} inferences"
 
     def modelled(value: float, unit: str) -> Figure:
-        return Figure(value, unit, "modelled", cite(*_ROWS), conditions)
+        return Figure(value, unit, "modelled", cite_graded(*_ROWS), f"{conditions}; {listed(*_ROWS)}")
 
     figures = {
         "SNN": modelled(snn, "J"),
@@ -64,7 +64,7 @@ def break_even(layers: tuple[LayerOperations, ...]) -> BreakEven:
         constant(_PUBLISHED),
         "spikes per neuron and step",
         "modelled",
-        cite(_PUBLISHED),
+        cite_graded(_PUBLISHED),
         constants()[_PUBLISHED].conditions,
     )
     return BreakEven(figures, _verdict(snn, ann, rate, left, spiking))

@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 
 from cortexcore.targets.energy.constants import cite_graded, constant, listed
 from cortexcore.targets.loihi.config import Chip
-from cortexcore.targets.loihi.mapping import Activity, CoreMapping
+from cortexcore.targets.loihi.mapping import Activity, CoreMapping, chip_limits
 from cortexcore.targets.loihi.mapping.memory import Format
 from cortexcore.targets.profile import Figure
 
-CHIP_TILES = 32
-"""Tiles of a whole Loihi 1, at which the barrier's upper figure holds."""
 Seconds = NDArray[np.float64]
 _FIT_SYNOP_S: dict[Format, str] = {
     "dense": "sanafe.synop_dense_s",
@@ -148,7 +146,9 @@ def _costs(chip: Chip, tiles: int) -> tuple[Costs, Costs, Costs]:
     match chip:
         case "loihi1":
             work = idle = 1.0
-            reaches, barrier = near, near + (far - near) * (tiles - 1) / (CHIP_TILES - 1)
+            whole = chip_limits("loihi1")  # the barrier's upper figure is that of all its tiles
+            reaches = near
+            barrier = near + (far - near) * (tiles - 1) / (whole.cores // whole.tile_cores - 1)
             longest = access + update, access
         case "loihi2":
             work, idle = constant("intel.synop_speedup_x"), constant("intel.update_speedup_x")

@@ -275,6 +275,12 @@ def test_every_constant_is_cited_where_it_is_used(chip):
             assert f"{name} = " in profile.energy[term].conditions
     for name in STATIC[chip]:
         assert constants()[name].source in profile.energy["static"].source
+    for name in ("horowitz.int8_mul_j", "horowitz.int32_add_j", "horowitz.int32_mul_j", "horowitz.cache_word_j"):
+        row = constants()[name]
+        assert f"{row.source} [{row.grade}]" in profile.break_even["SNN"].source
+        assert f"{name} = {row.value:.4g} J" in profile.break_even["SNN"].conditions
+    published = constants()["yan.break_even_rate"]
+    assert f"{published.source} [{published.grade}]" == profile.break_even["break-even spike rate, published"].source
     for figure in profile.latency.values():
         assert all(constants()[name].source in figure.source and name in figure.conditions for name in TIME_ROWS[chip])
 
