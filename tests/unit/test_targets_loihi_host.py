@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -165,6 +167,28 @@ def test_files_that_are_none_are_one_sentence(lava, tmp_path):
     for arguments in (("no/out.npz",), (".",), ("out.npz", "--scratch", "no")):
         done = call(lava, host, "in.npz", *arguments)
         assert done.returncode == 1 and "name" in done.stderr and done.stderr.count("\n") == 1, done
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["interrupt", "terminate"])
+def test_a_script_that_is_stopped_leaves_nothing(lava, tmp_path, number):
+    host, scratch = sent(tmp_path, small()), tmp_path / "scratch"
+    scratch.mkdir()
+    np.savez(host / "in.npz", x=inputs(20000, 3))
+    command = [lava, "run_lava.py", "in.npz", "out.npz", "--scratch", str(scratch)]
+    process = subprocess.Popen(command, cwd=host, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until = time.monotonic() + 60
+    while not list(scratch.glob("*/1/spikes-*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    while len(children := Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()) < 5:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    assert process.wait(30) == 128 + number
+    while any(Path(f"/proc/{child}/exe").exists() for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not [child for child in children if Path(f"/proc/{child}/exe").exists()]
+    assert not list(scratch.iterdir())
+    assert "Traceback" not in process.communicate()[1]
 
 
 def test_the_manifest_marks_what_is_no_hardware_lif(tmp_path):

@@ -1,4 +1,4 @@
-"""Ending all of it when a process of Lava died, or the one that asks is gone: the others would wait for ever."""
+"""Ending all of it when a process of Lava died, or who asked for it is gone: the others would wait for ever."""
 
 from __future__ import annotations
 
@@ -26,12 +26,30 @@ def watch(asking: int | None, left: Callable[[], list[Path]]) -> None:
     threading.Thread(target=_look, args=(asking, left), daemon=True).start()
 
 
+def end_on_signals(left: Callable[[], list[Path]]) -> None:
+    """Let Ctrl-C and SIGTERM end this process, all that Lava starts, and the folders ``left``."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: _end(left, 128 + number))  # the code that a shell has for it
+    os.register_at_fork(after_in_child=_as_usual)
+
+
+def _as_usual() -> None:
+    """A process that Lava forks ends by these signals alone, whatever it waits in."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _look(asking: int | None, left: Callable[[], list[Path]]) -> None:
     while asking is None or os.getppid() == asking:
         if how := _died():
             print(f"run_lava: a process of Lava {how}, and the others wait for it: run again", file=sys.stderr)
             break
         time.sleep(LOOK_S)
+    _end(left, 1)
+
+
+def _end(left: Callable[[], list[Path]], code: int) -> None:
+    """Never returns. Python's resource tracker frees the shared memory of the dead."""
     sys.stderr.flush()
     for child in multiprocessing.active_children():
         child.terminate()
@@ -39,7 +57,7 @@ def _look(asking: int | None, left: Callable[[], list[Path]]) -> None:
             os.kill(child.pid, signal.SIGCONT)  # one that was stopped takes no other signal
     for folder in left():
         shutil.rmtree(folder, ignore_errors=True)
-    os._exit(1)
+    os._exit(code)
 
 
 def _died() -> str | None:

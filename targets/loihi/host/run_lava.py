@@ -5,7 +5,7 @@
 The artifact's folder, by default this script's own, holds ``loihi.json`` and ``loihi.npz``. IN.npz has integers
 [T, B, *shape] for each input: T steps of B inferences, each from rest. OUT.npz gets [T, B, *shape] for each output,
 spikes or the voltage of a leaky integrator; with --trace also ``spikes/…``, ``u/…`` and ``v/…`` of every population.
-Exit codes: 0 done, 1 a mistake told in one sentence, 3 Loihi is not available here.
+Exit codes: 0 done, 1 a mistake told in one sentence, 3 Loihi is not available here, 130 or 143 stopped by a signal.
 
 With --serve FOLDER instead, it reads a JSON list of such arguments a line from standard input and answers each with a
 JSON object; a network keeps running between them, so that it is built once. When the other end is closed or gone it
@@ -29,7 +29,7 @@ from typing import IO, Any
 import numpy as np
 from lava_hardware import Unavailable, run_on_hardware  # type: ignore[import-not-found]  # neighbours of this file
 from lava_network import FORMAT, Arrays, Network, Refused, read_arrays, read_artifact  # type: ignore[import-not-found]
-from lava_watch import watch  # type: ignore[import-not-found]
+from lava_watch import end_on_signals, watch  # type: ignore[import-not-found]
 
 KEPT = 2
 """Networks that --serve keeps running; each has a process of the operating system per Lava process."""
@@ -42,7 +42,12 @@ def main(arguments: Sequence[str]) -> int:
         serve(Path(arguments[1]))
         return 0
     networks: dict[Path, Network] = {}
-    watch(None, lambda: [network.folder for network in networks.values()])
+
+    def left() -> list[Path]:
+        return [network.folder for network in networks.values()]
+
+    watch(None, left)
+    end_on_signals(left)
     try:
         run(_parse(arguments), networks)
     except (Refused, Unavailable) as error:
