@@ -26,7 +26,7 @@ from cortexcore.targets.onnx.names import NEXT, PREVIOUS
 
 def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
     """The step form, serialized."""
-    b = Build(port.name for port in (*network.inputs, *network.outputs))
+    b = Build(_port_names(network))
     inputs = [value(port.name, input_dtype(port), ["B", *port.shape]) for port in network.inputs]
     sent = {port.name: b.node("Flatten", [port.name], axis=1) for port in network.inputs}
     slots = state_slots(network)
@@ -63,7 +63,7 @@ def build_step(network: IntegerNetwork, metadata: dict[str, str]) -> bytes:
 
 def build_sequence(network: IntegerNetwork, metadata: dict[str, str], trace: bool = False) -> bytes:
     """The sequence form, serialized; with ``trace`` it also gives every population's spikes, u and v."""
-    b = Build(port.name for port in (*network.inputs, *network.outputs))
+    b = Build(_port_names(network))
     inputs = [value(port.name, input_dtype(port), ["T", "B", *port.shape]) for port in network.inputs]
     sent = {port.name: b.node("Reshape", [port.name, b.whole(0, 0, -1)]) for port in network.inputs}
     lead = Lead(2, b.node("Shape", [network.inputs[0].name], start=0, end=2))
@@ -83,6 +83,10 @@ def build_sequence(network: IntegerNetwork, metadata: dict[str, str], trace: boo
         for kind in ("u", "v"):
             outputs.append(_emit_output(b, f"{kind}/{p.name}", p, getattr(states[p.name], kind), "int32", ["T", "B"]))
     return finish(b.graph("sequence", inputs, outputs), metadata)
+
+
+def _port_names(network: IntegerNetwork) -> list[str]:
+    return [port.name for port in network.inputs] + [port.name for port in network.outputs]
 
 
 def _sent_dtype(p: Population) -> str:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Population, Synapses
 from cortexcore.targets.bounds import Guards, guards
@@ -61,7 +63,7 @@ def emit_drive(
             parts.append(emit_current(b, network, s, sources[s.name], lead, whole))
     if not parts:
         shape = b.node("Concat", [lead.sizes, b.whole(p.size)], axis=0)
-        return b.node("Expand", [b.real([0.0]), shape])
+        return b.node("Expand", [b.real(np.zeros(1)), shape])
     total = parts[0]
     for part in parts[1:]:
         total = b.node("Add", [total, part])
