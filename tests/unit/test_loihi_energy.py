@@ -148,6 +148,13 @@ def test_static_energy_by_hand():
     assert two.energy["static"].value == close(0.464 / 74 * two.latency["per inference p50"].value)
 
 
+def test_more_cores_than_pilotnet_took_draw_more_than_its_chip():
+    """80 cores of Loihi 2, at 0.232 W of 74 each."""
+    energy = (profile := profiled(chain(80), "loihi2")).energy
+    seconds = profile.latency["per inference p50"]
+    assert energy["static"].high == close(80 * 0.232 / 74 * seconds.high)
+
+
 def test_what_is_derived_from_pilotnet():
     """The notebook's figures: 1.09 mJ, 16 steps, 408.91 fps, 74 cores, 3,168 neurons on the fullest; its layers have
     200·66·3 + 99·32·24 + 49·15·36 + 24·7·48 + 22·4·64 + 20·2·64 + 161 = 158,509 neurons."""
@@ -193,6 +200,17 @@ def test_latency_of_loihi_2_by_hand():
     busiest = [2 * 2.65, 3 * 0.7 + 2 * 4.2, 0.7 + 4.2 + 2.65, 2 * 2.65]
     latency = profiled(two_layers(), "loihi2").latency
     assert latency["per inference p50"].value == close(sum(busiest) * 1e-9 + 4 * 200e-9)
+
+
+def test_the_slow_end_is_never_quicker_than_the_simulated_costs():
+    """A convolution on Loihi 2, which the fit has at 3.1 ns a synaptic operation and Davies at 3.5: one operation and
+    20 ns a message in, PilotNet's 48.25 ns the neuron in each of two steps, and 0.6 µs the barrier."""
+    feed = Synapses("w", "x", Conv1d(np.array([[[2]]], np.int32)))
+    p = Population("a", (1, 1), (feed,), 4095, 0, 15, ZERO)
+    network = IntegerNetwork((InputPort("x", (1, 1), 0, 1),), (p,), (OutputPort("y", "a"),), 1e-3)
+    latency = loihi_profile(network, LoihiConfig(), {"x": np.ones((1, 1, 1, 1), int)}).latency
+    neuron = 1 / 408.91 / 16 / 3168
+    assert latency["per inference p50"].high == close((3.5 + 20 + 2 * 600) * 1e-9 + 2 * neuron)
 
 
 def test_the_barrier_grows_with_the_tiles_in_use():

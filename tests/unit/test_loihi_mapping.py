@@ -195,6 +195,23 @@ def test_a_kernel_too_large_for_a_core_is_refused_with_numbers():
     assert "take 12,001 words of 64 bits" in problem.reason and "has 12,000" in problem.reason
 
 
+@pytest.mark.parametrize("chip", CHIPS)
+def test_as_many_axons_as_a_core_takes_fit_and_one_more_does_not(chip):
+    fits, over = (network(population("a", (1,), ("x", full(1, n))), inputs=(n,)) for n in (4096, 4097))
+    (core,) = map_network(fits, chip).cores
+    assert core.axons_in == 4096
+    (problem,) = mapping_problems(over, chip)
+    assert "reads 4,097 values" in problem.reason
+
+
+def test_a_kernel_that_fills_a_core_fits():
+    """96,000 taps of 8 bits: 12,000 words."""
+    kernel = np.full((1, 1, 96000), 2, np.int32)
+    kernel[0, 0, 0] = -2
+    (core,) = map_network(network(population("a", (1, 1), ("x", Conv1d(kernel))), inputs=(1, 96000)), "loihi2").cores
+    assert core.synapse_words == 12000
+
+
 def test_a_network_too_large_for_the_chip_is_refused_with_numbers():
     """131,073 neurons on Loihi 1's 128·1,024: 129 cores of 128, 0.8 % and hence 1 % too many."""
     net = network(population("a", (131073,), ("x", full(131073, 1))), inputs=(1,))
@@ -209,6 +226,15 @@ def test_more_populations_than_cores_are_refused():
     populations = [population(f"p{i}", (1,), (f"p{i - 1}" if i else "x", full(1, 1))) for i in range(129)]
     (problem,) = mapping_problems(network(*populations, inputs=(1,)), "loihi1")
     assert "about 129 cores" in problem.reason and "Loihi 1 has 128" in problem.reason
+
+
+def test_a_pruned_kernel_that_reads_too_much_is_refused_by_what_it_reads():
+    """Of 64,000 taps 5,000 are left, fewer words as single synapses than the kernel, but an axon each."""
+    kernel = np.zeros((2, 1, 64000), np.int32)
+    kernel[1, 0, :5000], kernel[:, 0, -1] = 2, -2
+    net = network(population("a", (2, 1), ("x", Conv1d(kernel))), inputs=(1, 64000))
+    (problem,) = mapping_problems(net, "loihi2")
+    assert "needs 5,001 axons in" in problem.reason and "has 4,096" in problem.reason
 
 
 def test_a_neuron_with_too_many_axons_out_is_refused_with_numbers():

@@ -243,6 +243,7 @@ def test_a_process_of_lava_that_is_killed_is_told_at_once(lava):
         compile(one(), "loihi").run(X)
 
 
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_forked_process_leaves_its_parents_worker_alone(lava):
     compiled = compile(one(), "loihi")
     compiled.run(X)
@@ -289,9 +290,11 @@ def test_the_worker_is_kept_between_runs(lava):
     assert not before.alive and not session._running
 
 
-def test_networks_take_turns_and_lengths_vary(lava):
-    """More networks than are kept, at other steps and batches each time: nothing of a run reaches the next."""
-    networks = [one(60), one(120, du=700), one(250, reset="subtract"), one(90, bias=np.array(900, np.int32))]
+@pytest.mark.parametrize("count", [2, 4], ids=["kept", "more than are kept"])
+def test_networks_take_turns_and_lengths_vary(lava, count):
+    """At other steps and batches each time: nothing of a run reaches the next, of one that stays built or not."""
+    several = [one(60), one(120, du=700), one(250, reset="subtract"), one(90, bias=np.array(900, np.int32))]
+    networks = several[:count]
     rng = np.random.default_rng(0)
     for steps, batch in ((4, 2), (1, 1), (9, 3), (4, 2)):
         for network in networks:

@@ -156,16 +156,22 @@ def _neuron_problems(p: Population, connections: tuple[Link, ...], limits: ChipL
 
 
 def _over(mapping: CoreMapping) -> list[Problem]:
-    """Populations that exceed a core although each of their neurons has one: by the axons that leave."""
-    over = {core.population: core for core in mapping.cores if core.exceeds(mapping.limits)}
+    """What exceeds a core although each neuron has one: mostly by the axons that leave."""
+    limits = mapping.limits
+    over = {
+        (core.population, use): used
+        for core in mapping.cores
+        for use, used in core.use().items()
+        if used > limits.of_core(use)
+    }
     return [
         Problem(
             name,
-            f"a neuron of it needs {core.axons_out:,} axons out to reach all its targets, and a core of "
-            f"{mapping.limits.title} has {mapping.limits.axons_out:,}",
-            "let it feed fewer or smaller populations, or use the target 'onnx'",
+            f"a neuron of it needs {used:,} {use.replace('_', ' ')}, and a core of {limits.title} has "
+            f"{limits.of_core(use):,}",
+            "let it feed fewer or smaller populations, or use the target 'onnx'" if use == "axons_out" else _SHRINK,
         )
-        for name, core in over.items()
+        for (name, use), used in over.items()
     ]
 
 
