@@ -241,6 +241,8 @@ def _read_manifest(folder: Path, path: Path) -> dict[str, Any]:
         )
     if bad := [key for key, kinds in _FIELDS.items() if not isinstance(manifest.get(key), kinds)]:
         raise BundleError(f"the {MANIFEST} of '{path}' is damaged at {', '.join(bad)}; export the model again")
+    if isinstance(manifest["steps"], bool) or manifest["steps"] < 1:
+        raise BundleError(f"the {MANIFEST} of '{path}' is damaged at steps; export the model again")
     if any(not isinstance(name, str) or not name or Path(name).name != name for name in manifest["targets"]):
         raise BundleError(f"the {MANIFEST} of '{path}' is damaged at targets; export the model again")
     if NETWORK not in manifest["files"]:

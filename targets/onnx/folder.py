@@ -45,7 +45,7 @@ def load(folder: Path) -> OnnxArtifact[Any]:
         config, digests = OnnxConfig(**index["config"]), dict(index["sha256"])
     except OSError as error:
         raise BundleError(f"{error.filename} is missing: the ONNX artifact in {folder} is incomplete") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{folder / CONFIG} is not the ONNX target's: {error}; lower the network again") from error
     network = _load_network(folder)
     artifact: OnnxArtifact[Any] = OnnxArtifact(network, config, *models)

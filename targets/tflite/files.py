@@ -54,7 +54,7 @@ def load(folder: Path) -> TfliteArtifact:
         raise BundleError(f"{error.filename} is missing: the TFLite artifact in {folder} is incomplete") from error
     except BundleError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"{folder / INDEX} is not the TFLite target's: {error}; lower the network again") from error
     if index.get(SEAL) != _seal(index):
         raise BundleError(f"{folder / INDEX} was changed after it was written; lower the network again")

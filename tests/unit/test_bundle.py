@@ -172,6 +172,9 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, network: IntegerNetwork) -
         ({"files": ["graph.int.nir"]}, "damaged at files"),
         ({"files": {}}, r"does not name graph\.int\.nir"),
         ({"classes": 5, "steps": "six"}, "damaged at classes, steps"),
+        ({"steps": -3}, "damaged at steps"),
+        ({"steps": 0}, "damaged at steps"),
+        ({"steps": True}, "damaged at steps"),
         ({"targets": None, "front_end": []}, "damaged at front_end, targets"),
     ],
 )
