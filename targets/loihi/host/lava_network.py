@@ -165,7 +165,7 @@ class Network:
         needed, free = sum(sizes) * rows, int(shutil.disk_usage(self.folder).free * ROOM)
         if needed > free or last > STEP_LIMIT:
             raise Refused(
-                f"this run takes {last} steps and {needed / 1e9:.1f} GB of files, {free / 1e9:.1f} GB are free in "
+                f"this run takes {last} steps and {needed / 1e6:,.1f} MB of files, {free / 1e6:,.1f} MB are free in "
                 f"{self.folder.parent}: run fewer inferences at once, or without a trace"
             )
 
