@@ -351,6 +351,10 @@ def test_a_current_beyond_one_wrap_is_an_error(lava):
     network, x = one(254, 3), np.full((2, 1, 3), 40)
     compiled = compile(network, "loihi")
     assert np.array_equal(compiled.run(x, trace=True).u["a"], integer.run(network, {"x": x}).u["a"])
+    most = np.full((2, 1, 3), 43)
+    assert np.array_equal(compiled.run(most, trace=True).u["a"], integer.run(network, {"x": most}).u["a"])
+    with pytest.raises(GraphError, match=r"the current into 'a' reached 17166336"):
+        compiled.run(most + 1)
     with pytest.raises(GraphError, match=r"the current into 'a' reached 49548288, beyond the 16777216"):
         compiled.run(np.full((2, 1, 3), 127))
     own, x = replace(network, populations=(replace(network.populations[0], reset="none"),)), np.full((2, 1, 3), 127)
@@ -364,6 +368,16 @@ def test_sums_beyond_32_bits_are_an_error(lava):
         compile(wide, "loihi").run(X * (2**23 - 1))
 
 
+def test_sums_of_just_32_bits_are_exact(lava):
+    """−256·(1 − 2^23) is the last multiple that fits, −256·−2^23 = 2^31 does not."""
+    wide = replace(one(-256, -8, inputs=1, reset="none"), inputs=(InputPort("x", (1,), -(2**23), 2**23 - 1),))
+    last = np.full((2, 1, 1), 1 - 2**23)
+    got, expected = compile(wide, "loihi").run(last, trace=True), integer.run(wide, {"x": last})
+    assert np.array_equal(got.u["a"], expected.u["a"]) and np.array_equal(got.v["a"], expected.v["a"])
+    with pytest.raises(GraphError, match="could reach 2147483648 on these inputs"):
+        compile(wide, "loihi").run(last - 1)
+
+
 def test_a_run_that_no_disk_holds_is_refused(lava, tmp_path):
     size = 10**6
     few = Synapses("w", "x", Dense(np.full((size, 1), 2, np.int32)))
@@ -374,6 +388,9 @@ def test_a_run_that_no_disk_holds_is_refused(lava, tmp_path):
         GraphError, match=r"[1-9] MB of files, .*[1-9].* MB are free in .*: run fewer inferences at once"
     ):
         session.run(lower(large), {"x": np.zeros((rows, 1, 1), np.int8)}, [], 120)
+    traced = rows // 9 + 1  # spikes of a byte, u and v of four
+    with pytest.raises(GraphError, match=r"run fewer inferences at once, or without a trace"):
+        session.run(lower(large), {"x": np.zeros((traced, 1, 1), np.int8)}, ["--trace"], 120)
 
 
 def test_hardware_that_is_not_here_is_one_sentence(lava):
