@@ -10,7 +10,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cortexcore.arrays import Arrays, read_arrays, result_arrays, to_batch, write_arrays
-from cortexcore.cli.options import Chip, Data, Discretization, Dt, Hardware, Html, Json, NetworkPath, Reset, configs
+from cortexcore.cli.options import (
+    CellMah,
+    CellV,
+    Chip,
+    Data,
+    Discretization,
+    Dt,
+    Hardware,
+    Html,
+    Json,
+    Microcontroller,
+    NetworkPath,
+    Reset,
+    configs,
+    firmware_configs,
+)
 from cortexcore.errors import CortexCoreError
 from cortexcore.export.files import require_writable, write_text
 from cortexcore.export.report.html import require_packages, require_page
@@ -103,6 +118,9 @@ def profile(
     reset: Reset = None,
     discretization: Discretization = None,
     chip: Chip = None,
+    board: Microcontroller = None,
+    cell_mah: CellMah = None,
+    cell_v: CellV = None,
 ) -> None:
     """Latency, operations, memory and energy of a network per target, side by side and beside an int8 ANN of its shape.
 
@@ -118,7 +136,7 @@ def profile(
         require_page(html)
         require_packages()
     names = list(dict.fromkeys(target))
-    options = configs(names, chip)
+    options = {**configs(names, chip), **firmware_configs(names, board, cell_mah, cell_v)}
     require_profilable(names)
     opened = open_model(network, dt, reset, discretization)
     inputs = _inputs(opened, input_, record, data)

@@ -27,6 +27,7 @@ from cortexcore.targets.cortex_m.device import DeviceRun, run_device
 from cortexcore.targets.cortex_m.layers import with_kernels
 from cortexcore.targets.cortex_m.work import Parts, Work, network_parts, parts
 from cortexcore.targets.energy.bands import Band
+from cortexcore.targets.energy.boards import grades
 from cortexcore.targets.energy.break_even import break_even
 from cortexcore.targets.energy.footprint import integer_footprint
 from cortexcore.targets.energy.operations import operation_figures
@@ -75,8 +76,13 @@ def profile(artifact: CortexMArtifact, inputs: Arrays) -> Profile:
         layers=with_kernels(layer_figures(layers), artifact, inputs, found, said),
         break_even=verdict.figures,
         verdict=verdict.verdict,
-        notes=(*notes, *more.notes, VALIDATION),
+        notes=(*notes, *more.notes, VALIDATION, _grades()),
     )
+
+
+def _grades() -> str:
+    said = "; ".join(f"{grade}: {meaning}" for grade, meaning in grades().items())
+    return f"Letters in brackets after the sources of boards and cells tell how these were read: {said}."
 
 
 def _device(artifact: CortexMArtifact) -> tuple[DeviceRun | None, tuple[str, ...]]:

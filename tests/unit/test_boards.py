@@ -141,8 +141,8 @@ def test_the_options_choose_board_clock_and_cell() -> None:
         ({"clock_hz": 0.0}, "clock_hz is 0.0"),
         ({"clock_hz": float("inf")}, "clock_hz is inf"),
         ({"cell_mah": -1.0, "cell_v": 3.0}, "cell_mah is -1.0"),
-        ({"cell_mah": 100.0}, "cell_mah and cell_v, both"),
-        ({"cell_v": 3.0}, "cell_mah and cell_v, both"),
+        ({"cell_mah": 100.0}, "a cell takes both cell_mah and cell_v"),
+        ({"cell_v": 3.0}, "a cell takes both cell_mah and cell_v"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict[str, float], says: str) -> None:
