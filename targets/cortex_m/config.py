@@ -44,7 +44,9 @@ class CortexMConfig:
             if value is not None and not 0 < value < math.inf:
                 raise GraphError(f"{name} is {value}, it must be a positive number of {unit}")
         if (self.cell_mah is None) != (self.cell_v is None):
-            raise GraphError("a cell takes both cell_mah and cell_v (--cell-mah and --cell-v); without either it is a CR2032")
+            raise GraphError(
+                "a cell takes both cell_mah and cell_v (--cell-mah and --cell-v); without either it is a CR2032"
+            )
 
     @property
     def options(self) -> CodegenOptions:
