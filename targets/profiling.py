@@ -101,11 +101,11 @@ def host_profile(
     layers = counted(network, inputs)
     steps, batch = layers[0].macs.shape
     machine = f"{cpu_name()}, {threads}"
-    shape = f"{machine}, batch 1"
+    shape, checks = f"{machine}, batch 1", "the call's checks of its inputs included"
     ann = beside(network, layers, inputs, target, ann_threads)
     whole, *passes = measure_by_turns([run] if ann.once is None else [run, ann.once])
-    latency = latency_figures("per inference", whole, f"{shape}, {steps} steps in one call")
-    latency |= latency_figures("per step", measure_by_turns([step])[0], f"{shape}, one call a step")
+    latency = latency_figures("per inference", whole, f"{shape}, {steps} steps in one call, {checks}")
+    latency |= latency_figures("per step", measure_by_turns([step])[0], f"{shape}, one call a step, {checks}")
     ratio = latency_ratio(whole, passes[0], f"{shape}, {ann.said}") if passes else {}
     unmeasured = rapl_note(POWERCAP)
     verdict = break_even(layers)

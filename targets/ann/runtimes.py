@@ -28,7 +28,7 @@ def _tflite(ann: Ann, threads: int) -> Pass:
 
 
 RUNTIMES = {
-    "onnx": Runtime(onnx_runner, "one pass of the ANN"),
-    "tflite": Runtime(_tflite, "one pass of the ANN, which takes XNNPACK"),
+    "onnx": Runtime(onnx_runner, "one pass of the ANN, its inputs not checked"),
+    "tflite": Runtime(_tflite, "one pass of the ANN, which takes XNNPACK, its inputs not checked"),
 }
 """Target → its runtime, where it is one that people deploy ANNs on."""

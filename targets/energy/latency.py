@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cortexcore.targets.profile import Figure
 
-POWERCAP = Path("/sys/class/powercap")
+POWERCAP, PLATFORM = Path("/sys/class/powercap"), "psys"
 CLOCK = "wall clock (time.perf_counter)"
 WARM_UPS = 5
 MIN_RUNS, ENOUGH_RUNS, MAX_RUNS = 20, 100, 1000
@@ -75,11 +75,16 @@ def _goes_on(rounds: int, elapsed_s: float, budget_s: float) -> bool:
 
 
 def read_rapl_j(powercap: Path) -> float | None:
-    """Joules all processor packages counted so far; None where RAPL is absent or not readable."""
+    """Joules all processor packages counted so far; None where RAPL is absent or not readable.
+
+    Some laptops count the whole platform beside its packages, as the domain "psys", which would count these twice.
+    """
     total = 0.0
     found = False
     for domain in sorted(powercap.glob("intel-rapl:[0-9]")):
         try:
+            if (domain / "name").read_text().strip() == PLATFORM:
+                continue
             total += int((domain / "energy_uj").read_text()) * 1e-6
         except (OSError, ValueError):
             return None

@@ -34,12 +34,12 @@ def float_profile(
         value_bytes: of a weight or state.
         memory: what the target knows beside weights and states.
     """
-    where, bits = f"{cpu_name()}, {machine}", 8 * value_bytes
+    where, bits, checks = f"{cpu_name()}, {machine}", 8 * value_bytes, "the call's checks of its inputs included"
     measured = measure(run)
     steps, kept = operations.steps, operations.states + operations.waiting
-    latency = latency_figures("per inference", measured, f"{where}, batch 1, {steps} steps in one call")
+    latency = latency_figures("per inference", measured, f"{where}, batch 1, {steps} steps in one call, {checks}")
     if step is not None:
-        latency |= latency_figures("per step", measure(step), f"{where}, batch 1, one call a step")
+        latency |= latency_figures("per step", measure(step), f"{where}, batch 1, one call a step, {checks}")
     unmeasured = rapl_note(POWERCAP)
     return Profile(
         target=target,

@@ -13,10 +13,9 @@ from cortexcore.targets.report.rows import compared_rows, layer_rows, occupancy_
 from cortexcore.targets.report.sources import assumption_rows, constant_rows, grades
 
 KINDS = "Measured: on the thing itself. Simulated: on a simulation of it. Modelled: by arithmetic from its sources."
-DIFFERENT = (
-    "Energies of different targets do not compare: a host's is arithmetic alone, every product, zeros included, and a "
-    "lower bound; Loihi's has events, messages and idle power. What is priced alike stands further below."
-)
+ENERGY = "An energy is what its source and conditions say, no more: a host's, arithmetic alone, is a lower bound."
+DIFFERENT = "Energies of different targets count different things and do not compare."
+ALIKE = "What is priced alike stands further below."
 OWN = ("latency", "energy", "memory", "operations")
 
 
@@ -26,15 +25,26 @@ def profiles_html(profiles: Sequence[Profile], title: str) -> str:
     Raises:
         TargetUnavailable: jinja2 or matplotlib is not installed.
     """
+    energy = _energy_note(profiles)
     sections = [
-        Section("Side by side", table(compared_rows(profiles)), " ".join([*verdicts(profiles), DIFFERENT])),
+        Section("Side by side", table(compared_rows(profiles)), " ".join([*verdicts(profiles), energy])),
         Section("Latency", latency_plot(profiles)),
-        Section("Energy, by terms", terms_plot(profiles), DIFFERENT),
+        Section("Energy, by terms", terms_plot(profiles), energy),
         *_against_ann(profiles),
         *(section for profile in profiles for section in _own(profile)),
         *_sources(profiles),
     ]
     return page(f"Profile of {title}", [s for s in sections if s.body], subtitle=KINDS)
+
+
+def _energy_note(profiles: Sequence[Profile]) -> str:
+    """What to know before energies are compared, as far as these profiles have it."""
+    said = {
+        ENERGY: any(p.energy for p in profiles),
+        DIFFERENT: len(different(profiles, "energy")) > 1,
+        ALIKE: any(p.break_even for p in profiles),
+    }
+    return " ".join(sentence for sentence, holds in said.items() if holds)
 
 
 def _against_ann(profiles: Sequence[Profile]) -> list[Section]:

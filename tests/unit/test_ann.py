@@ -268,6 +268,25 @@ def test_the_cost_by_hand() -> None:
     assert cost.parameter_bytes == 6 + 4 * 3 and cost.activation_bytes == 2 + 2
 
 
+def test_costs_are_means_over_the_passes() -> None:
+    """Of two passes, one meets two weights and one none."""
+    net = network(
+        [InputPort("x", (2,), 0, 3)],
+        Population("a", (1,), (Synapses("w", "x", Dense(np.array([[5, 7]], np.int32))),), 4095, 0, 8, ZERO),
+    )
+    x = {"x": np.array([[[3, 1], [0, 0]]])}
+    ann = equivalent_ann(net, x)
+    cost = ann_cost(ann, encode(ann, x))
+    assert (cost.macs, cost.effective_macs, cost.sparsity) == (2, 1.0, 0.5)
+
+
+@pytest.mark.parametrize(("threshold", "scale"), [(0, 1.0), (1, 1.0), (2, 0.5), (8, 0.125)])
+def test_a_weight_is_worth_its_share_of_the_threshold(threshold: int, scale: float) -> None:
+    a = Population("a", (1,), (Synapses("w", "x", Dense(np.array([[4]], np.int32))),), 4095, 0, threshold, ZERO)
+    ann = equivalent_ann(network([InputPort("x", (1,), 0, 1)], a), {"x": np.ones((1, 1, 1), int)})
+    assert ann.layers[0].connections[0].scale == scale
+
+
 def test_operations_are_neurobenchs() -> None:
     """The same ANN as a PyTorch model with its int8 values: NeuroBench counts what we count."""
     torch = pytest.importorskip("torch")

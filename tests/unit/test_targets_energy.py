@@ -263,6 +263,7 @@ def test_rapl_is_read_where_it_is_and_nowhere_else(tmp_path):
     for package, microjoules in ((0, 1_500_000), (1, 250_000)):
         domain = tmp_path / f"intel-rapl:{package}"
         domain.mkdir()
+        (domain / "name").write_text(f"package-{package}\n")
         (domain / "energy_uj").write_text(f"{microjoules}\n")
         (tmp_path / f"intel-rapl:{package}:0").mkdir()
     assert read_rapl_j(tmp_path) == close(1.75)

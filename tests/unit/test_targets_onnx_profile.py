@@ -7,7 +7,8 @@ import pytest
 
 from cortexcore.export.network import Dense, InputPort, IntegerNetwork, OutputPort, Population, Synapses
 from cortexcore.targets.compiled import compile
-from cortexcore.targets.onnx.profiler import layer_times, profile_nodes
+from cortexcore.targets.onnx import profiler
+from cortexcore.targets.onnx.profiler import Node, layer_times, profile_nodes
 
 pytest.importorskip("onnx")
 
@@ -51,6 +52,33 @@ def test_nodes_belong_to_their_populations():
     assert growth["a", "neurons: nodes run"] >= 6 and growth["a/b", "neurons: nodes run"] >= 6
     assert growth["a/b", "currents: nodes run"] == 3  # a product, a cast, a scale
     assert all(value == int(value) for value in (*growth.values(), *few.values()))
+
+
+def test_times_are_means_in_seconds_and_a_loops_own_node_counts_once():
+    nodes = [
+        Node("a/a/w/MatMul.1", "MatMul", 4e-3, 20),
+        Node("a/Add.2", "Add", 6e-3, 40),
+        Node("a/b/Scan.3", "Scan", 9.0, 20),
+        Node("Reshape.4", "Reshape", 2e-3, 20),
+    ]
+    times = layer_times({"a": ["a/w"], "a/b": ["a/b/w"]}, nodes)
+    assert {(layer, part): f.value for layer, figures in times.items() for part, f in figures.items()} == {
+        ("a", "time in currents"): pytest.approx(2e-4),
+        ("a", "currents: nodes run"): 1,
+        ("a", "time in neurons"): pytest.approx(3e-4),
+        ("a", "neurons: nodes run"): 2,
+        ("(inputs)", "time in nodes"): pytest.approx(1e-4),
+        ("(inputs)", "nodes: nodes run"): 1,
+    }
+
+
+def test_the_profilers_microseconds_become_seconds():
+    events = [
+        {"name": "n/Add.1_kernel_time", "dur": microseconds, "args": {"op_name": "Add"}} for microseconds in (3, 4)
+    ]
+    (node,) = profiler._summed(events)
+    assert (node.name, node.operator, node.count) == ("n/Add.1", "Add", 2)
+    assert node.seconds == pytest.approx(7e-6)
 
 
 def test_a_profile_has_the_nodes_beside_the_counts():

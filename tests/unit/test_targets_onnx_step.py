@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,8 +68,19 @@ def test_steppers_and_what_they_returned_do_not_share_memory():
         one.step({"x": ones})
         assert not other.step({"x": zeros})["y"].any()
     assert np.array_equal(first, kept) and kept.any()
+    for _ in range(9):
+        one.step({"x": zeros})
+    assert np.array_equal(first, kept)
     one.start()
     assert np.array_equal(one.step({"x": ones})["y"], kept)
+
+
+@pytest.mark.parametrize(("low", "high", "bad"), [(0, 200, -100), (5, 9, 3), (1, 1, 0), (0, 127, -1), (0, 255, -3)])
+def test_eight_bits_that_the_port_does_not_hold_are_told(low, high, bad):
+    """A negative int8 would read as a value from 128 up, and a port need not begin at 0."""
+    network = replace(spiking(), inputs=(InputPort("x", (9,), low, high),))
+    with pytest.raises(DataError, match="input 'x' holds values"):
+        compile(network, "onnx").stepper().step({"x": np.full((1, 9), bad, np.int8)})
 
 
 def test_products_in_int8_only_where_every_processor_has_them_exact():
@@ -76,6 +89,7 @@ def test_products_in_int8_only_where_every_processor_has_them_exact():
     assert multiplies_in_int8(Dense(weight), (0, 1)) and multiplies_in_int8(Dense(weight), (0, 127))
     assert not multiplies_in_int8(Dense(weight), (0, 128)) and not multiplies_in_int8(Dense(weight), (-1, 1))
     assert not multiplies_in_int8(Dense(np.array([[255, 1]], np.int32)), (0, 1))
+    assert not multiplies_in_int8(Dense(np.array([[2, 1]], np.int32)), (0, 256))
     assert [input_dtype(InputPort("x", (1,), *r)) for r in ((0, 1), (0, 255), (-1, 1), (0, 256), (-5, 70000))] == [
         "uint8",
         "uint8",

@@ -75,10 +75,40 @@ def test_too_few_runs_for_a_p99_are_said() -> None:
     assert "too few" not in many["x p99"].conditions + few["x p50"].conditions
 
 
+def test_percentiles_of_known_times() -> None:
+    found = latency_figures("x", Measurement(np.arange(101.0), None), "here")
+    assert [found[f"x {p}"].value for p in ("p50", "p90", "p99")] == pytest.approx([50, 90, 99])
+    assert (found["x p50"].low, found["x p50"].high) == (0, 100)
+
+
+def test_latency_is_of_the_first_inference_alone() -> None:
+    assert profiling.first_inference(X)["x"].shape == (5, 1, 6) and profiling.first_step(X)["x"].shape == (1, 6)
+    assert np.array_equal(profiling.first_inference(X)["x"][:, 0], X["x"][:, 0])
+    assert np.array_equal(profiling.first_step(X)["x"][0], X["x"][0, 0])
+
+
+def test_a_hosts_arithmetic_by_hand() -> None:
+    """9·6 + 3·9 products and 9 + 2·3 states in each of 5 steps; Horowitz's picojoules."""
+    profile = compile(network(), "integer").profile(X)
+    macs, updates = 5 * (54 + 27) * (3.7e-12 + 0.9e-12), 5 * (9 + 6) * (3.1e-12 + 3 * 0.1e-12)
+    assert profile.energy["arithmetic of synapses"].value == pytest.approx(macs)
+    assert profile.energy["arithmetic of neurons"].value == pytest.approx(updates)
+    assert profile.energy["dynamic"].value == pytest.approx(macs + updates)
+    assert all("checks of its inputs included" in figure.conditions for figure in profile.latency.values())
+
+
 def powercap(folder: Path, joules: float = 1.0) -> Path:
-    (folder / "intel-rapl:0").mkdir()
-    (folder / "intel-rapl:0" / "energy_uj").write_text(f"{joules * 1e6:.0f}\n")
+    for i, name in enumerate(("package-0", "psys")):
+        (folder / f"intel-rapl:{i}").mkdir()
+        (folder / f"intel-rapl:{i}" / "name").write_text(f"{name}\n")
+        (folder / f"intel-rapl:{i}" / "energy_uj").write_text(f"{joules * 1e6:.0f}\n")
     return folder
+
+
+def test_the_platform_that_holds_the_packages_is_not_counted_beside_them(tmp_path: Path) -> None:
+    assert latency.read_rapl_j(powercap(tmp_path, 3.0)) == pytest.approx(3.0)
+    (tmp_path / "intel-rapl:0" / "name").write_text("psys\n")
+    assert latency.read_rapl_j(tmp_path) is None
 
 
 def test_why_no_energy_is_measured_is_said(tmp_path: Path) -> None:
@@ -167,10 +197,12 @@ def test_a_network_without_an_ann_is_profiled_without() -> None:
 
 def test_footprints_by_hand() -> None:
     """8-bit weights 54 + 27; a: bias, du, dv once and vth, 2·3 + 4 bytes, 9 states of 4; r: 3 biases, du, dv, and 3
-    neurons with v and u. With 4 bits declared the first 54 weights take 27 bytes."""
+    neurons with v and u. With 4 bits declared the first 54 weights take 27 bytes, with 3 bits 20.25, which is 21."""
     assert integer_footprint(network()).value == 54 + 27 + (6 + 4 + 36) + (6 + 4 + 24)
     bits = {"quantization": {"populations": {"a": {"layers": {"w": {"bits": 4}}}}}}
     assert integer_footprint(replace(network(), metadata=bits)).value == 27 + 27 + 46 + 34
+    bits["quantization"]["populations"]["a"]["layers"]["w"]["bits"] = 3
+    assert integer_footprint(replace(network(), metadata=bits)).value == 21 + 27 + 46 + 34
     one = np.ones(())
     nodes = {
         "x": Input((3,)),

@@ -12,7 +12,8 @@ pytest.importorskip("matplotlib")
 from cortexcore.targets.ann.beside import COST_ALONE
 from cortexcore.targets.energy.constants import constants
 from cortexcore.targets.profile import Figure, Profile
-from cortexcore.targets.report import profiles_html, profiles_text
+from cortexcore.targets.report import plots, profiles_html, profiles_text
+from cortexcore.targets.report.page import ALIKE, DIFFERENT, ENERGY
 from cortexcore.targets.report.parts import compared, different
 from cortexcore.targets.report.plots import alike_plot, latency_plot, terms_plot
 from cortexcore.targets.report.rows import compared_rows, layer_rows, occupancy_rows, own_rows, part_rows
@@ -127,6 +128,39 @@ def test_a_source_that_repeats_is_said_once() -> None:
     assert rows[0]["source"] != "as above" and rows[1]["source"] == "as above"
     assert rows[6]["part"] == "Energy per inference" and rows[6]["source"] != "as above"
     assert rows[0]["band"] == "10\u00a0µs\u00a0to\u00a060\u00a0µs" and rows[6]["band"] == "–"
+
+
+def test_another_source_is_never_said_to_be_the_one_above() -> None:
+    mixed = host(energy={"a": figure(1.0, "J"), "b": figure(1.0, "J", source="a meter"), "dynamic": figure(2.0, "J")})
+    assert [str(getattr(row["source"], "text", row["source"])) for row in own_rows(mixed, ("energy",))] == [
+        HOROWITZ,
+        "a meter",
+        HOROWITZ,
+    ]
+
+
+def test_bars_end_where_their_figures_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(plots, "figure_svg", lambda figure, caption: drawn.append(figure) or "")
+    latency_plot([host()])
+    lines = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
+    expected = [[1e-5, 6e-5], [2e-5, 4e-5], [2e-5], [5e-6, 3e-5], [1e-5, 3e-5], [1e-5]]
+    assert [pytest.approx(line) for line in expected] == lines
+    terms_plot([chip()])
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in drawn[1].axes[0].patches]
+    assert [x for bar in bars for x in bar] == pytest.approx([0, 6e-9, 6e-9, 7e-9])
+
+
+def test_only_what_the_page_has_is_said_of_energies() -> None:
+    alone = host("alone", break_even={}, verdict="")
+    for profiles, said in (
+        ([alone, replace(alone, target="twin")], [ENERGY]),
+        ([host(), host("twin")], [ENERGY, ALIKE]),
+        ([host(), chip()], [ENERGY, DIFFERENT, ALIKE]),
+        ([Profile("bare", "nowhere")], []),
+    ):
+        page = profiles_html(profiles, "net").replace("&#39;", "'")
+        assert [s for s in (ENERGY, DIFFERENT, ALIKE) if s in page] == said
 
 
 def test_layers_or_their_figures_go_down_whichever_are_more() -> None:

@@ -17,6 +17,8 @@ from cortexcore.targets.tflite.config import TfliteConfig
 pytest.importorskip("tflite")
 if get_target("tflite").unavailable():
     pytest.skip(get_target("tflite").unavailable(), allow_module_level=True)
+from cortexcore.targets.energy.latency import Measurement
+from cortexcore.targets.tflite import layers
 from cortexcore.targets.tflite.layers import cut_short, layer_times
 
 
@@ -60,6 +62,14 @@ def test_every_population_is_told_and_a_loop_as_one():
     assert list(times) == ["a", "b", "r"]
     assert "the loop of b, c" in times["b"].conditions and "with the call" in times["a"].conditions
     assert {(figure.kind, figure.unit) for figure in times.values()} == {("measured", "s")}
+
+
+def test_a_time_is_the_difference_to_the_network_before(monkeypatch):
+    """Medians of 5, 7 and 12 s for a, a to c, and all."""
+    seconds = [np.array([4.0, 5.0, 90.0]), np.array([6.0, 7.0, 8.0]), np.array([12.0, 11.0, 13.0])]
+    monkeypatch.setattr(layers, "measure_by_turns", lambda calls: [Measurement(times, None) for times in seconds])
+    times = layer_times(compile(network(), "tflite").artifact, INPUTS)
+    assert {name: figure.value for name, figure in times.items()} == {"a": 5.0, "b": 2.0, "r": 5.0}
 
 
 def test_the_profile_carries_them_and_says_what_they_are():
