@@ -240,7 +240,7 @@ def test_a_process_of_lava_that_is_killed_is_told_at_once(lava):
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.kill(int(children[-1]), signal.SIGKILL)
     with pytest.raises(TargetUnavailable, match="a process of Lava was ended by signal 9"):
-        compile(one(), "loihi").run(X)
+        compile(one(), "loihi", LoihiConfig(timeout_s=30)).run(X)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
