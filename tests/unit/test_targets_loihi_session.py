@@ -378,6 +378,15 @@ def test_sums_of_just_32_bits_are_exact(lava):
         compile(wide, "loihi").run(last - 1)
 
 
+@pytest.mark.parametrize("reset", ["zero", "none"], ids=["lif", "microcode"])
+def test_a_current_of_exactly_half_the_range_wraps_alike(lava, reset):
+    """±512·256·2^6 is ±2^23, where 24 bits end."""
+    edge = replace(one(-256, inputs=1, reset=reset), inputs=(InputPort("x", (1,), -600, 600),))
+    x = np.array([-513, -512, -511, 511, 512, 513]).reshape(6, 1, 1)
+    got, expected = compile(edge, "loihi").run(x, trace=True), integer.run(edge, {"x": x})
+    assert np.array_equal(got.u["a"], expected.u["a"]) and np.array_equal(got.v["a"], expected.v["a"])
+
+
 def test_a_run_that_no_disk_holds_is_refused(lava, tmp_path):
     size = 10**6
     few = Synapses("w", "x", Dense(np.full((size, 1), 2, np.int32)))
