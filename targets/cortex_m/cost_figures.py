@@ -37,10 +37,11 @@ def latency_figures(
     label: str, cycles: Sequence[Band], board: Board, said: str, kind: FigureKind = "modelled", source: str = MODEL
 ) -> dict[str, Figure]:
     """Seconds at the board's clock: "<label> p50", "p90", "p99" and "worst"."""
-    clock = board.clock_hz
-    faster = 1.0 if board.cycles is None else board.cycles.band.low
+    clock, conditions, faster = board.clock_hz, f"{board.core} at {board.clock_hz / 1e6:g} MHz, {said}", 1.0
+    if board.cycles is not None:
+        faster, source = board.cycles.band.low, f"{source}; {board.cycles.citation}"
+        conditions = f"{conditions}; {board.cycles.conditions}"
     value, low, high = (np.array([getattr(c, part) for c in cycles]) / clock for part in ("value", "low", "high"))
-    conditions = f"{board.core} at {clock / 1e6:g} MHz, {said}"
 
     def at(q: int) -> Figure:
         middle, least, most = (float(np.percentile(x, q)) for x in (value, low * faster, high))

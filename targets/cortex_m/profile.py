@@ -42,6 +42,8 @@ VALIDATION = (
     "within 3.4 % (−0.7 % on average) and its most within 8.4 % (+2.3 %) of 16 published measurements of an STM32F407."
 )
 
+WORST = "Worst beats and samples are the worst of this signal; they are no proven bounds."
+
 
 def profile(artifact: CortexMArtifact, inputs: Arrays) -> Profile:
     """Instructions, cycles, latency and energy per inference, per layer and per kernel, and memory.
@@ -50,6 +52,7 @@ def profile(artifact: CortexMArtifact, inputs: Arrays) -> Profile:
 
     Raises:
         DataError: an input does not fit.
+        GraphError: network and front end together do not fit into the board's memory.
         TargetUnavailable: compiler, emulator or disassembler are not installed.
     """
     layers = counted(artifact.network, inputs)
@@ -109,7 +112,7 @@ def _device_parts(config: CortexMConfig, device: DeviceRun) -> Parts:
         **cost_figures([device.no_decision], said, "dearest call without a beat, at the signal's end"),
         "cycles per second, protocol included": whole.figure("cycles/s", "modelled", MODEL, said),
     }
-    return Parts(found.latency, operations, found.energy, found.notes)
+    return Parts(found.latency, operations, found.energy, (*found.notes, WORST))
 
 
 def counted_work(device: DeviceRun, said: str) -> Work:

@@ -148,3 +148,16 @@ def test_the_options_choose_board_clock_and_cell() -> None:
 def test_options_that_cannot_be_are_refused(options: dict[str, float], says: str) -> None:
     with pytest.raises(GraphError, match=says):
         CortexMConfig(**options)
+
+
+def test_latency_of_another_core_is_a_band_with_its_source() -> None:
+    from cortexcore.targets.cortex_m.cost_figures import latency_figures
+
+    cycles = [Band(1000, 900, 1100), Band(2000, 1800, 2200)]
+    plain, faster = (latency_figures("per beat", cycles, each, "a signal") for each in (M4, FASTER))
+    assert list(plain) == ["per beat p50", "per beat p90", "per beat p99", "per beat worst"]
+    worst = plain["per beat worst"]
+    assert (worst.value, worst.low, worst.high) == pytest.approx((20e-6, 18e-6, 22e-6))
+    assert plain["per beat p50"].value == pytest.approx(15e-6) and "Cortex-M4 at 100 MHz" in worst.conditions
+    assert faster["per beat worst"].low == pytest.approx(9e-6) and faster["per beat worst"].high == worst.high
+    assert "CoreMark [P]" in faster["per beat worst"].source and "CoreMark" not in worst.source
