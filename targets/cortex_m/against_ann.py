@@ -11,6 +11,7 @@ import numpy as np
 from cortexcore.errors import DataError
 from cortexcore.firmware_sim.board import read_firmware, sizes
 from cortexcore.firmware_sim.codegen.ann import Int8Ann
+from cortexcore.firmware_sim.codegen.ann_source import layer_functions
 from cortexcore.firmware_sim.toolchain import compiler_version
 from cortexcore.targets.base import Array, Arrays
 from cortexcore.targets.cortex_m.against_ann_core import build_ann, count_passes
@@ -22,8 +23,8 @@ from cortexcore.targets.cortex_m.against_ann_meeting import (
     verdict,
 )
 from cortexcore.targets.cortex_m.artifact import CortexMArtifact
-from cortexcore.targets.cortex_m.cost_figures import MODEL, cost_figures, mean_cycles
-from cortexcore.targets.cortex_m.counts import STEP, Counted, count_inferences
+from cortexcore.targets.cortex_m.cost_figures import COUNTED, MODEL, cost_figures, mean_cycles
+from cortexcore.targets.cortex_m.counts import STEP, Counted, count_inferences, layer_region
 from cortexcore.targets.energy.battery import inference_energy
 from cortexcore.targets.energy.boards import boards
 from cortexcore.targets.energy.operations import COUNTED as TRACED
@@ -78,8 +79,10 @@ def against_ann(artifact: CortexMArtifact, ann: Int8Ann, inputs: Arrays) -> Agai
     layers = counted(artifact.network, {name: np.asarray(x)[:, : len(ours.runs)] for name, x in inputs.items()})
     parts = network_parts(artifact, layers, ours)
     said = f"{len(ours.runs)} inferences, {compiler_version()}"
-    snn = _taken(artifact.elf, ours, said) | _work(layers, parts, said)
-    other = _taken(elf, theirs, said) | {"MACs": Figure(ann.macs, "MACs", "measured", "its layers", "one pass")}
+    own = {layer.population.name: layer_region(layer) for layer in artifact.plan.layers}
+    snn = _taken(artifact.elf, ours, said) | _by_layer(ours, own, said) | _work(layers, parts, said)
+    other = _taken(elf, theirs, said) | _by_layer(theirs, layer_functions(ann), said)
+    other["MACs"] = Figure(ann.macs, "MACs", "measured", "its layers", "one pass")
     ratios = {
         name: Figure(snn[name].value / figure.value, "×", figure.kind, figure.source, said)
         for name, figure in other.items()
@@ -116,6 +119,18 @@ def _taken(elf: bytes, found: Counted, said: str) -> dict[str, Figure]:
         "RAM": Figure(whole.data + whole.bss, "B", "measured", ELF, "network, its input and its output; no stack"),
         "state": Figure(state, "B", "measured", ELF, "of the RAM what the network works in"),
         "stack": Figure(found.stack, "B", "measured", PAINTED, "at its deepest"),
+    }
+
+
+def _by_layer(found: Counted, functions: Mapping[str, str], said: str) -> dict[str, Figure]:
+    """Mean instructions of each layer, by its function."""
+    totals = {
+        name: sum(run.regions[function].total.instructions for run in found.runs)
+        for name, function in functions.items()
+    }
+    return {
+        f"instructions, {name}": Figure(total / len(found.runs), "instructions", "simulated", COUNTED, said)
+        for name, total in totals.items()
     }
 
 
