@@ -12,8 +12,8 @@ import pytest
 from cortexcore.cli import main
 from cortexcore.opening import SHIPPED
 
-for package in ("ziglang", "unicorn", "elftools", "capstone"):
-    pytest.importorskip(package, reason="needs the extra 'firmware'")
+for package in ("ziglang", "unicorn", "elftools", "capstone", "jinja2", "matplotlib"):
+    pytest.importorskip(package, reason="needs the extras 'firmware' and 'export'")
 
 BOARDS = ("nRF52840", "Apollo3", "STM32L4R5", "STM32U575", "STM32H7A3")
 
