@@ -36,10 +36,14 @@ def agree(target: str, network: IntegerNetwork, x: np.ndarray) -> None:
 
 @pytest.mark.parametrize("target", ["onnx", "tflite"])
 @pytest.mark.parametrize("high", [WRAP - 1, WRAP, WRAP + 1, 2 * WRAP, 2 * WRAP + 1])
-@pytest.mark.parametrize("du", [4095, 4094])
-def test_one_synapse_that_just_wraps_or_clips(target: str, high: int, du: int) -> None:
-    x = np.array([-high, high, high - 1, 1 - high, 0, high]).reshape(6, 1, 1)
-    agree(target, single(ONE, InputPort("x", (1,), -high, high), du=du), x)
+@pytest.mark.parametrize("du", [4095, 4094, 1, 0])
+@pytest.mark.parametrize("synapses", [1, 2])
+def test_synapses_that_just_wrap_or_clip(target: str, high: int, du: int, synapses: int) -> None:
+    first = np.array([-high, high, high - 1, 1 - high, 0, high]).reshape(6, 1, 1)
+    later = np.random.default_rng(high).choice([-high, 1 - high, -1, 0, 3, high - 1, high], (60, 1, 1))
+    more = [Synapses(f"w{i}", "x", ONE) for i in range(1, synapses)]
+    network = single(ONE, InputPort("x", (1,), -high, high), *more, du=du)
+    agree(target, network, np.concatenate([np.repeat(first, 8, axis=1), np.repeat(later, 8, axis=1)]))
 
 
 @pytest.mark.parametrize("target", ["onnx", "tflite"])
@@ -71,6 +75,15 @@ def test_a_voltage_near_its_clip_decays_exactly(target: str, dv: int) -> None:
     x = np.array([high, 0, 1, 0, -1, -high, 0, 7, 0, -high, -high]).reshape(11, 1, 1)
     for bias in (0, 1, -4095):
         agree(target, single(ONE, InputPort("x", (1,), -high, high), dv=dv, bias=np.array(bias, np.int32)), x)
+
+
+@pytest.mark.parametrize("target", ["onnx", "tflite"])
+@pytest.mark.parametrize("high", [30, 127, 300])
+def test_a_decay_on_either_side_of_what_float32_holds(target: str, high: int) -> None:
+    """|v| up to three times the current and 2731/4096 of it left: products of 23, 26 and 27 bits."""
+    bias = np.array(3, np.int32)
+    x = np.random.default_rng(high).integers(-high, high + 1, (60, 400, 1))
+    agree(target, single(ONE, InputPort("x", (1,), -high, high), dv=1365, bias=bias), x)
 
 
 @pytest.mark.parametrize("target", ["onnx", "tflite"])

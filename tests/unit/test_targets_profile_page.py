@@ -146,9 +146,9 @@ def test_bars_end_where_their_figures_do(monkeypatch: pytest.MonkeyPatch) -> Non
     lines = [list(line.get_xdata()) for line in drawn[0].axes[0].lines]
     expected = [[1e-5, 6e-5], [2e-5, 4e-5], [2e-5], [5e-6, 3e-5], [1e-5, 3e-5], [1e-5]]
     assert [pytest.approx(line) for line in expected] == lines
-    terms_plot([chip()])
+    terms_plot([replace(chip(), energy={"messages": figure(2e-9, "J"), **chip().energy})])
     bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in drawn[1].axes[0].patches]
-    assert [x for bar in bars for x in bar] == pytest.approx([0, 6e-9, 6e-9, 7e-9])
+    assert [x for bar in bars for x in bar] == pytest.approx([0, 2e-9, 2e-9, 8e-9, 8e-9, 9e-9])
 
 
 def test_only_what_the_page_has_is_said_of_energies() -> None:
