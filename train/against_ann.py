@@ -127,7 +127,8 @@ def _other_rates(
 
 
 def _times(values: NDArray[np.int8], times: float) -> NDArray[np.int8]:
-    return np.rint(values * times).clip(-NOISE, NOISE).astype(np.int8)
+    changed: NDArray[np.int8] = np.rint(values * times).clip(-NOISE, NOISE).astype(np.int8)
+    return changed
 
 
 def _shown(result: Mapping[str, Any]) -> str:
