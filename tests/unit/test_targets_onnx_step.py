@@ -70,7 +70,7 @@ def test_steppers_and_what_they_returned_do_not_share_memory():
     assert np.array_equal(first, kept) and kept.any()
     for _ in range(9):
         one.step({"x": zeros})
-    assert np.array_equal(first, kept)
+        assert np.array_equal(first, kept)
     one.start()
     assert np.array_equal(one.step({"x": ones})["y"], kept)
 
