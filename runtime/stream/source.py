@@ -21,6 +21,7 @@ from cortexcore.runtime.protocol import (
     INDEX_MODULUS,
     VERSION,
     Beat,
+    Cycles,
     Decoder,
     End,
     Info,
@@ -76,6 +77,7 @@ class Source:
     Attributes:
         info: what the device says of itself.
         problem: one sentence on why the blocks ended too early, None until then.
+        cycles: what its own counter measured, as it last said; None where it has none.
 
     Raises:
         StreamError: nothing answers, or what answers speaks another protocol or version.
@@ -87,6 +89,7 @@ class Source:
         self._decoder = Decoder()
         self._refused = 0
         self.problem: str | None = None
+        self.cycles: Cycles | None = None
         try:
             self.info, self._early = self._shake_hands(handshake_s)
         except BaseException:
@@ -104,7 +107,7 @@ class Source:
         """What the device sends, until it has sent everything, ``should_stop`` says so, or a :attr:`problem` ends it.
 
         ``should_stop`` is asked at least ten times a second. Passed over are the device's filtered signal, which is for
-        checking it, its cycles, which are for its profile, and what only a host says.
+        checking it, and what only a host says.
         """
         position, quiet_s = 0, 0.0
         arrived_s, messages = time.perf_counter(), self._early
@@ -128,6 +131,8 @@ class Source:
                         self._refused += 1
                         continue
                     yield BoardBeat(sample, message)
+                elif isinstance(message, Cycles):
+                    self.cycles = message
                 elif isinstance(message, End):
                     lost = (message.total - position) % INDEX_MODULUS
                     if 0 < lost <= _LONGEST_GAP_S * self.info.rate_hz:

@@ -6,12 +6,10 @@ stands in for it, so that every cost is known.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from cortexcore.errors import DataError, GraphError
-from cortexcore.firmware_sim.board import Electrodes
+from cortexcore.firmware_sim.board import Electrodes, build_device, serve_board
 from cortexcore.firmware_sim.codegen.generate import SOURCES, generate
 from cortexcore.firmware_sim.codegen.options import CodegenOptions
 from cortexcore.firmware_sim.toolchain import build_elf
@@ -19,6 +17,8 @@ from cortexcore.firmware_sim.wearable import synthetic_ecg
 from cortexcore.opening import SHIPPED
 from cortexcore.runtime.bundle import load_bundle
 from cortexcore.runtime.protocol import Beat, Cycles, End, Info, Message, Samples
+from cortexcore.runtime.stream import open_source
+from cortexcore.runtime.stream.measured import measured_profile
 from cortexcore.targets.cortex_m.config import CortexMConfig
 from cortexcore.targets.cortex_m.device import count_device
 from cortexcore.targets.cortex_m.reported import COUNTER, reported_profile
@@ -35,9 +35,14 @@ uint32_t ccx_cycles(void) {{ return now += {STEP}u; }}
 """
 
 
+def electrodes(seconds: float) -> Electrodes:
+    ecg = synthetic_ecg(seconds, seed=3)
+    return Electrodes(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=0.0)
+
+
 @pytest.fixture(scope="module")
-def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Message, ...]:
-    """All that a device with such a counter says in ten seconds."""
+def device(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The shipped model's firmware with such a counter."""
     folder, bundle = tmp_path_factory.mktemp("device"), load_bundle(SHIPPED / "bundle")
     for name, text in generate(bundle.network, bundle.front_end, CodegenOptions()).items():
         (folder / name).write_text(text)
@@ -47,10 +52,13 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Message, ...]:
     sources = [*(board / name for name in drivers), *(c for part in library for c in sorted(part.glob("*.c")))]
     sources += [SOURCES / "network" / "ccx.c", *sorted(folder.glob("*.c"))]
     include = [board, *library, SOURCES / "network", folder]
-    elf = build_elf(sources, include, board / "board.ld", folder / "device.elf").read_bytes()
-    ecg = synthetic_ecg(SECONDS, seed=3)
-    electrodes = Electrodes(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=0.0)
-    return count_device(elf, electrodes).heard
+    return build_elf(sources, include, board / "board.ld", folder / "device.elf").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def heard(device: bytes) -> tuple[Message, ...]:
+    """All that it says in ten seconds."""
+    return count_device(device, electrodes(SECONDS)).heard
 
 
 def test_the_device_tells_its_cycles_after_each_beat(heard: tuple[Message, ...]) -> None:
@@ -84,6 +92,16 @@ def test_the_profile_of_what_it_told_is_measured(heard: tuple[Message, ...]) -> 
     assert not any("nRF52840" in name for name in profile.energy)
 
 
+def test_a_device_on_a_serial_port_is_profiled(device: bytes, heard: tuple[Message, ...]) -> None:
+    with serve_board(device, electrodes(SECONDS)) as port, open_source(port) as source:
+        profile = measured_profile(source, 60.0, CortexMConfig())
+    assert profile.to_json() == reported_profile(heard, CortexMConfig()).to_json()
+    with serve_board(device, electrodes(30)) as port, open_source(port) as source:
+        profile = measured_profile(source, 5.0, CortexMConfig())
+    samples = int(profile.conditions.rpartition("; ")[2].split()[0])
+    assert 0 < samples <= 5 * 250 + 25  # to the end of the block with the last sample, at the latest
+
+
 def test_without_a_counter_there_is_one_sentence(heard: tuple[Message, ...]) -> None:
     silent = [message for message in heard if not isinstance(message, Cycles)]
     for messages in ([], silent, [Cycles(250, 0, 0, 1, 0, 0), *silent], [Cycles(250, 500, 2, 0, 0, 0)]):
@@ -96,12 +114,9 @@ def test_another_board_is_refused() -> None:
         CortexMConfig(board="arduino")
 
 
-def test_the_emulated_board_tells_no_cycles(tmp_path: Path) -> None:
-    from cortexcore.firmware_sim.board import build_device
-
-    bundle, ecg = load_bundle(SHIPPED / "bundle"), synthetic_ecg(4, seed=3)
-    electrodes = Electrodes(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=0.0)
-    run = count_device(build_device(bundle.network, bundle.front_end, CodegenOptions()), electrodes)
+def test_the_emulated_board_tells_no_cycles() -> None:
+    bundle = load_bundle(SHIPPED / "bundle")
+    run = count_device(build_device(bundle.network, bundle.front_end, CodegenOptions()), electrodes(4))
     assert all(message.cycles == 0 for message in run.heard if isinstance(message, Beat))
     assert not any(isinstance(message, Cycles) for message in run.heard)
     with pytest.raises(DataError, match="stands at 0"):
