@@ -12,9 +12,11 @@ from cortexcore.firmware_sim.codegen.ann import SHIFTS, AnnLayer, AnnPort, Int8A
 from cortexcore.firmware_sim.codegen.ann_file import load_ann, save_ann
 from cortexcore.firmware_sim.codegen.ann_header import SCORES, ann_inputs, ann_outputs, ann_traces
 from cortexcore.firmware_sim.codegen.ann_source import ann_files
+from cortexcore.firmware_sim.codegen.frontend_config import frontend_header
 from cortexcore.firmware_sim.codegen.generate import KERNELS, SOURCES
 from cortexcore.firmware_sim.codegen.records import record
-from cortexcore.firmware_sim.toolchain import build_shared
+from cortexcore.firmware_sim.toolchain import build_elf, build_shared
+from cortexcore.runtime.frontend import FrontEndConfig
 from cortexcore.targets.cortex_m.against_ann_core import AnnCore, build_ann, count_passes
 
 
@@ -172,6 +174,19 @@ def test_state_and_tables_are_as_the_header_says():
     firmware = read_firmware(build_ann(ann))
     assert f"RAM: {firmware.symbol('ccx_harness_network').size} bytes" in header
     assert f"Flash: {8 * 20 + 16 * 40 + 64 * 220 + 4 * 64 + 4 * (8 + 16 + 64 + 4)} bytes" in header
+
+
+def test_the_whole_firmware_takes_it_as_it_takes_a_network(tmp_path):
+    files = ann_files(beat_shaped(np.random.default_rng(6)))
+    files["ccx_frontend_config.h"] = frontend_header(FrontEndConfig())
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    rooms = [SOURCES / name for name in ("network", "ann", "frontend", "protocol", "board")]
+    sources = [path for room in rooms[2:] for path in sorted(room.glob("*.c")) if path.name != "recording.c"]
+    sources += [tmp_path / "model.c", KERNELS / "ccx.c"]
+    elf = build_elf(sources, [*rooms, tmp_path], rooms[-1] / "board.ld", tmp_path / "device.elf")
+    symbols = read_firmware(elf).symbols
+    assert {"ccx_poll_event", "ccx_network_step", "layer_conv1"} <= set(symbols)
 
 
 def test_everything_wrong_with_an_ann_is_told_at_once():

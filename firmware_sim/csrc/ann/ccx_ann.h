@@ -7,8 +7,8 @@
  * into 8, and lie with their channels last: what a window covers are neighbours, so that nothing is gathered or widened
  * before it is multiplied. On Armv7E-M two outputs of two positions share what they load, 18 instructions for 16
  * products: the block of CMSIS-NN's arm_nn_mat_mult_kernel_s8_s16, without its im2col. A dense layer has one position,
- * whose values four outputs share, 22 instructions for 16 products. That is the least; with loops, what does not fit into
- * the registers, and bringing sums onto the output's grid, ziglang 0.17.1 makes 1.5 to 1.8 instructions a product of it.
+ * whose values four outputs share, 22 instructions for 16 products. That is the least: with loops, what does not fit in
+ * the registers, and bringing sums onto the output's grid, ziglang 0.17.1 makes 1.5 to 1.8 a product of it.
  */
 #ifndef CCX_ANN_H
 #define CCX_ANN_H
