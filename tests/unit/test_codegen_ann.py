@@ -19,6 +19,9 @@ from cortexcore.firmware_sim.toolchain import build_elf, build_shared
 from cortexcore.runtime.frontend import FrontEndConfig
 from cortexcore.targets.cortex_m.against_ann_core import AnnCore, build_ann, count_passes
 
+for package in ("ziglang", "unicorn", "capstone", "elftools"):
+    pytest.importorskip(package, reason="needs the extra 'firmware'")
+
 
 def layer(rng, name, shape, sources, step, window, factor, zero=-128):
     weight = rng.integers(-127, 128, (shape[0], window)).astype(np.int8)

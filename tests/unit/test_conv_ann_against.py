@@ -19,6 +19,9 @@ from cortexcore.targets.energy.boards import boards
 from cortexcore.train import against_ann as command
 from cortexcore.train.deploy import synthetic_beats
 
+for package in ("ziglang", "unicorn", "capstone", "elftools"):
+    pytest.importorskip(package, reason="needs the extra 'firmware'")
+
 FOLDER = Path(str(resources.files("cortexcore"))) / "models" / "ecg_beat"
 PARTS = NetworkParts(spiking=600.0, held=100.0, neurons=300.0, synops=200.0, updates=60.0, rate=0.2, steps=6)
 
