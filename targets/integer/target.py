@@ -9,6 +9,7 @@ from pathlib import Path
 from cortexcore.export import integer
 from cortexcore.export.network import IntegerNetwork
 from cortexcore.targets.base import Arrays, CheckReport, Form, Result
+from cortexcore.targets.ends import end_problems
 from cortexcore.targets.integer.stepper import GoldenStepper
 from cortexcore.targets.profile import Figure, Profile
 from cortexcore.targets.profiling import first_inference, first_step, host_profile
@@ -42,9 +43,10 @@ class IntegerTarget:
         return None
 
     def check(self, network: IntegerNetwork) -> CheckReport:
-        return CheckReport(self.name)
+        return CheckReport(self.name, tuple(end_problems(network)))
 
     def lower(self, network: IntegerNetwork, config: IntegerConfig) -> IntegerArtifact:
+        self.check(network).require()
         return IntegerArtifact(network)
 
     def save(self, artifact: IntegerArtifact, folder: Path) -> None:

@@ -7,12 +7,14 @@ import numpy as np
 from cortexcore.export.network import InputPort, IntegerNetwork
 from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import digit_bits
+from cortexcore.targets.ends import end_problems
 from cortexcore.targets.tflite.form import NEXT, PREVIOUS, TRACE
 
 
 def check(network: IntegerNetwork) -> CheckReport:
     """Every node that the TFLite target refuses, with reason and remedy."""
-    problems = [problem for port in network.inputs for problem in _port(port)]
+    problems = end_problems(network)
+    problems += [problem for port in network.inputs for problem in _port(port)]
     for p in network.populations:
         problems += [
             Problem(s.name, "its weights add up to more than float32 holds", "split the layer in two")

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cortexcore.export.integer_currents import WRAP, shift
-from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
+from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Population
+from cortexcore.targets.populations import delays_reset, per_neuron
 from cortexcore.targets.tflite.exact import Limits, decays_at_once
 from cortexcore.targets.tflite.flatbuffer import ModelBuild
 
@@ -32,11 +33,6 @@ class States:
     def sent(self) -> int:
         """What synapses read: spikes, or v of a leaky integrator."""
         return self.v if self.spikes is None else self.spikes
-
-
-def delays_reset(p: Population) -> bool:
-    """Whether the step before's spikes enter the sum."""
-    return p.vth is not None and p.reset == "subtract" and p.reset_delay
 
 
 def emit_current_state(m: ModelBuild, p: Population, proven: Limits, drive: int, before: int | None) -> int:
@@ -80,12 +76,6 @@ def emit_voltage(m: ModelBuild, p: Population, proven: Limits, push: int, before
     elif p.reset == "subtract" and not p.reset_delay:
         v = m.op("SELECT_V2", [spikes, m.op("SUB", [v, level]), v], "float32")
     return States(v, spikes=spikes)
-
-
-def per_neuron(field: Field) -> NDArray[np.int64]:
-    """One value for all neurons, or [neurons]."""
-    values = np.asarray(field, np.int64)
-    return values.reshape(-1) if values.ndim else values
 
 
 def real(m: ModelBuild, values: NDArray[Any] | float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from cortexcore.opening import open_model
 from cortexcore.runtime.bundle import save_bundle
 from cortexcore.targets.compiled import compile
 from cortexcore.targets.onnx.config import OnnxConfig
+from cortexcore.targets.registry import get_target
 from cortexcore.targets.tflite.config import BLOCK, TfliteConfig
 from cortexcore.targets.tflite.target import block_steps
 
@@ -45,6 +48,19 @@ def test_the_wrong_kind_of_network_is_told(given: object, target: str, said: str
         compile(given, target)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("target", ["integer", "onnx", "tflite"])
+def test_a_network_with_nothing_to_take_run_or_tell_is_refused(target: str) -> None:
+    p = replace(network().populations[0], synapses=())
+    for lacking, given in (
+        (["inputs"], replace(network(), populations=(p,), inputs=())),
+        (["populations", "outputs"], replace(network(), populations=(), outputs=())),
+        (["outputs"], replace(network(), outputs=())),
+    ):
+        assert [problem.node for problem in get_target(target).check(given).problems] == lacking
+        with pytest.raises(GraphError, match=f"'{lacking[0]}': there is none"):
+            compile(given, target)
+
+
 def test_another_targets_options_are_told() -> None:
     with pytest.raises(GraphError, match="target 'onnx' takes the options of OnnxConfig, got TfliteConfig"):
         compile(network(), "onnx", TfliteConfig())
@@ -68,8 +84,6 @@ def test_a_block_is_an_inferences_steps_or_an_equal_part_of_them(told: object, b
 
 
 def test_batches_of_any_order_run_in_one_interpreter() -> None:
-    from cortexcore.targets.registry import get_target
-
     if get_target("tflite").unavailable():
         pytest.skip(get_target("tflite").unavailable())
     compiled, golden = compile(network(), "tflite"), compile(network(), "integer")

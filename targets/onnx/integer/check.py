@@ -7,12 +7,13 @@ from cortexcore.export.integer_currents import FLOAT64_EXACT
 from cortexcore.export.network import IntegerNetwork, Synapses
 from cortexcore.targets.base import CheckReport, Problem
 from cortexcore.targets.bounds import digit_bits, largest_sum
+from cortexcore.targets.ends import end_problems
 from cortexcore.targets.onnx.names import name_problems
 
 
 def check(network: IntegerNetwork) -> CheckReport:
     """Every node that the ONNX target refuses, with reason and remedy."""
-    problems: list[Problem] = []
+    problems = end_problems(network)
     for p in network.populations:
         for s in p.synapses:
             problems += _synapses(network, s)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Field, Population
+from cortexcore.export.network import DECAY_ONE, STATE_LIMIT, THRESHOLD_SHIFT, Population
 from cortexcore.targets.bounds import Guards
 from cortexcore.targets.onnx.build import Build
 from cortexcore.targets.onnx.integer.synapses import emit_modulo
+from cortexcore.targets.populations import delays_reset, per_neuron
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,6 @@ class States:
     u: str
     peak: str
     v: str
-
-
-def delays_reset(p: Population) -> bool:
-    """Whether the step before's spikes enter the sum."""
-    return p.vth is not None and p.reset == "subtract" and p.reset_delay
 
 
 def emit_current_state(b: Build, p: Population, needed: Guards, drive: str, before: str | None) -> str:
@@ -91,12 +87,6 @@ def emit_spikes(b: Build, p: Population, peak: str) -> str:
 def emit_sent(b: Build, p: Population, peak: str) -> str:
     """What synapses read: spikes, or v of a leaky integrator."""
     return peak if p.vth is None else emit_spikes(b, p, peak)
-
-
-def per_neuron(field: Field | NDArray[np.int32]) -> NDArray[np.int64]:
-    """One value for all neurons, or [neurons]."""
-    values = np.asarray(field, np.int64)
-    return values.reshape(-1) if values.ndim else values
 
 
 def level(p: Population) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from cortexcore.targets.onnx.build import Build
 from cortexcore.targets.onnx.integer.exact import input_dtype
 from cortexcore.targets.onnx.integer.neuron import States, emit_current_state, emit_push, emit_sent, emit_voltage
 from cortexcore.targets.onnx.integer.synapses import Lead, emit_current
+from cortexcore.targets.populations import read_back
 
 Key = tuple[str, str]
 """(kind, population or input) of a state that outlives a step: its "u", its "v", or the "sent" that loops read back."""
@@ -31,13 +32,13 @@ class Slot:
 
 def state_slots(network: IntegerNetwork) -> list[Slot]:
     """Every state that outlives a step."""
-    late = [port for port in network.inputs if _read_back(network, port.name)]
+    late = [port for port in network.inputs if read_back(network, port.name)]
     slots = [Slot(("sent", port.name), input_dtype(port), math.prod(port.shape)) for port in late]
     for p in network.populations:
         if p.has_current:
             slots.append(Slot(("u", p.name), "float64", p.size))
         slots.append(Slot(("v", p.name), "float64", p.size))
-        if p.vth is not None and _read_back(network, p.name):
+        if p.vth is not None and read_back(network, p.name):
             slots.append(Slot(("sent", p.name), "uint8", p.size))
     return slots
 
@@ -85,7 +86,3 @@ def previous_sent(p: Population, before: Mapping[Key, str]) -> str:
 def kept(b: Build, p: Population, states: States, kind: str) -> str:
     """The tensor of one kind of state after a step."""
     return {"u": states.u, "v": states.v}[kind] if kind != "sent" else emit_sent(b, p, states.peak)
-
-
-def _read_back(network: IntegerNetwork, name: str) -> bool:
-    return any(s.recurrent and s.source == name for p in network.populations for s in p.synapses)
