@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cortexcore.errors import GraphError
 from cortexcore.firmware_sim.codegen.generate import FRONT_END, KERNELS
-from cortexcore.firmware_sim.codegen.project import EXAMPLES, PROJECT, readme
+from cortexcore.firmware_sim.codegen.project import ENTRIES, EXAMPLES, PROJECT, readme
 
 NETWORK_HEADERS = ("ccx_base.h", "ccx_conv.h", "ccx_dense.h", "ccx_events.h", "ccx_neuron.h", "ccx_rows.h")
 MODEL = ("ccx.c", "ccx.h")
@@ -31,7 +31,8 @@ def library(files: Mapping[str, str], measured: Sequence[str] = ()) -> dict[str,
     code = {**files, **{path.name: path.read_text(encoding="utf-8") for path in sources}}
     compiled = sorted(name for name in code if name.endswith(".c"))
     texts = {f"src/{name}": text for name, text in sorted(code.items())}
-    texts |= {name: template.replace("@SOURCES@", _listed(name, compiled)) for name, template in PROJECT.items()}
+    for name, template in PROJECT.items():
+        texts[name] = template.replace("@SOURCES@", _listed(name, compiled)).replace("@ENTRY@", ENTRIES[whole])
     texts["example/main.c"] = EXAMPLES["model" if whole else "network"]
     texts["README.md"] = readme(files["model.h"], whole, measured)
     return texts

@@ -83,7 +83,7 @@ paragraph=From samples to decisions in integers, without heap or interrupts.
 category=Data Processing
 url=https://github.com/cortexcore/cortexcore
 architectures=*
-includes=model.h
+includes=@ENTRY@
 """
 PROJECT = {
     "Makefile": MAKEFILE,
@@ -94,7 +94,9 @@ PROJECT = {
     "library.json": PLATFORMIO,
     "library.properties": ARDUINO,
 }
-"""Path in the folder → text; ``@SOURCES@`` stands for the C files."""
+"""Path in the folder → text; ``@SOURCES@`` stands for the C files, ``@ENTRY@`` for the header to include."""
+ENTRIES = {True: "ccx.h", False: "model.h"}
+"""Whether there is a front end → the header that a user includes."""
 _MODEL = """\
 /* How firmware uses the model. The two functions declared here are the board's: write them. */
 #include "ccx.h"
@@ -178,7 +180,15 @@ Use `-O2`. The kernels are inline functions over constant descriptions of the la
 what they are meant to be. The linker drops unused parts of what was compiled with `-ffunction-sections`. Without a C
 library the program must have `memcpy`, `memset` and `memcmp`, which compilers call by themselves.
 
-RAM is what `{state}` takes; make it static. Flash is the tables above and the code.{measured}
+{use}RAM is what `{state}` takes; make it static. A state belongs to one stream and one thread at a time; several states
+are independent. Flash is the tables above and the code.{measured}
+"""
+_USE = """\
+Samples are signed 16-bit ADC counts at 250 Hz. `ccx_init` takes the amplifier's gain in thousandths of a count per
+millivolt. After lost samples call `ccx_gap`, at the end of a recording `ccx_flush`, and poll for beats after each; an
+index counts samples from the start, lost ones included. Warnings are errors in the Makefile: `make STRICT=-O2` lets
+them be.
+
 """
 
 
@@ -189,7 +199,8 @@ def readme(header: str, whole: bool, measured: Sequence[str]) -> str:
         about="\n".join(
             line.strip().removeprefix("*").removeprefix(" ") for line in about.strip().splitlines()
         ).strip(),
-        entry="ccx.h" if whole else "model.h",
+        entry=ENTRIES[whole],
+        use=_USE if whole else "",
         front_end=" and the front end" if whole else "",
         state="ccx_state" if whole else "ccx_network",
         measured="\n\n" + "\n".join(f"- {line}" for line in measured) if measured else "",

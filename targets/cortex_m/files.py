@@ -83,7 +83,9 @@ def _measured(artifact: CortexMArtifact) -> list[str]:
         f"{on}: a step of the network takes {core.board.stack_used()} bytes of stack, and its state {state} of RAM.",
     ]
     if artifact.device_elf is not None:
-        whole = sizes(read_firmware(artifact.device_elf))
+        device = read_firmware(artifact.device_elf)
+        whole = sizes(device)
+        lines.append(f"{on}: `ccx_state` takes {device.symbol('model').size} bytes of RAM.")
         lines.append(
             f"{on}: the model with its front end, a serial protocol and drivers takes {whole.flash} bytes of flash and "
             f"{whole.data + whole.bss} of RAM, the stack apart."

@@ -12,6 +12,7 @@ from cortexcore.targets.report.values import band, quantity, shown, unbroken
 
 def latency_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
     """Targets below each other: one row per span ("per inference", "per step"), its percentiles side by side."""
+    percentiles = list(dict.fromkeys(name.rsplit(" ", 1)[1] for p in profiles for name in p.latency))
     rows = []
     for profile in profiles:
         spans: dict[str, dict[str, Figure]] = {}
@@ -20,7 +21,7 @@ def latency_rows(profiles: Sequence[Profile]) -> list[dict[str, str]]:
             spans.setdefault(span, {})[percentile] = figure
         for span, figures in spans.items():
             first = next(iter(figures.values()))
-            values = {percentile: shown(figure) for percentile, figure in figures.items()}
+            values = {name: shown(figures[name]) if name in figures else "–" for name in percentiles}
             rows.append({"target": profile.target, "latency": span, **values, **_origin(first)})
     return rows
 

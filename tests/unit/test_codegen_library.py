@@ -64,6 +64,27 @@ def test_any_name_compiles(name, tmp_path):
     assert build_shared([tmp_path / "model.c"], [KERNELS, tmp_path], tmp_path / "model.so").is_file()
 
 
+CPLUSPLUS = """alignas alignof and and_eq bitand bitor catch char16_t char32_t class co_await compl concept const_cast
+constexpr constinit decltype delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq
+nullptr operator or or_eq private protected public reinterpret_cast requires static_assert static_cast template this
+thread_local throw try typeid typename using virtual wchar_t xor xor_eq""".split()  # noqa: SIM905
+
+
+@compiled
+def test_cplusplus_includes_the_header_whatever_the_ports_are_called(tmp_path):
+    ports = tuple(InputPort(name, (3,), 0, 1) for name in CPLUSPLUS)
+    weight = np.full((2, 3), 2, np.int32)
+    synapses = tuple(Synapses(f"w{i}", port.name, Dense(weight)) for i, port in enumerate(ports))
+    p = Population("p", (2,), synapses, 4095, 400, 600, np.zeros((), np.int32))
+    network = IntegerNetwork(ports, (p,), (OutputPort("co_return", "p"),), 1e-3)
+    for file, text in generate(network, None, CodegenOptions()).items():
+        (tmp_path / file).write_text(text)
+    (tmp_path / "user.cpp").write_text('#include "model.h"\nint main() { return 0; }\n')
+    command = [*ZIG, "c++", "-std=c++20", "-Werror", "-c", str(tmp_path / "user.cpp"), "-I", str(KERNELS)]
+    ran = subprocess.run([*command, "-o", str(tmp_path / "o")], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 @compiled
 @pytest.mark.parametrize("target", [[], CORTEX_M4], ids=["host", "cortex_m4"])
 @pytest.mark.parametrize("whole", [True, False], ids=["model", "network"])
@@ -113,8 +134,11 @@ def test_the_folder_lists_every_c_file(files):
     for name in ("Makefile", "CMakeLists.txt", "zephyr/CMakeLists.txt"):
         assert all(f"src/{source}" in texts[name] for source in sources), name
     assert json.loads(texts["library.json"])["name"] == "ccx"
-    assert "'lif1': 8 x 30 spiking neurons" in texts["README.md"]
+    assert "'lif1': 8 x 30 spiking neurons" in texts["README.md"] and "at 250 Hz" in texts["README.md"]
     assert not any("@" in texts[name] for name in ("CMakeLists.txt", "zephyr/CMakeLists.txt", "README.md"))
+    network = library(generate(named("n"), None, CodegenOptions()))
+    assert "includes=ccx.h\n" in texts["library.properties"] and "250 Hz" not in network["README.md"]
+    assert "includes=model.h\n" in network["library.properties"]
 
 
 def test_a_folder_that_cannot_be_written(files, tmp_path):
