@@ -14,8 +14,8 @@ KEYWORDS = frozenset(
     asm typeof and or not xor class this new delete template namespace private public protected virtual
     alignas alignof and_eq bitand bitor catch char8_t char16_t char32_t co_await co_return co_yield compl concept
     const_cast consteval constexpr constinit decltype dynamic_cast explicit export friend mutable noexcept not_eq
-    nullptr operator or_eq reinterpret_cast requires static_assert static_cast thread_local throw try typeid typename using
-    wchar_t xor_eq
+    nullptr operator or_eq reinterpret_cast requires static_assert static_cast thread_local throw try typeid typename
+    using wchar_t xor_eq
     offsetof linux unix
     """.split()  # noqa: SIM905
 )
