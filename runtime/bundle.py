@@ -78,7 +78,7 @@ class Bundle:
         """Raises BundleError where the bundle has none (a network without ECG front end)."""
         if not self.manifest["front_end"]:
             raise BundleError(
-                f"the bundle '{self.name}' has no front end, so it cannot read ECG; run it with .npz input"
+                f"the bundle '{self.name}' has no front end, so it cannot read ECG: give --input IN.npz"
             )
         return FrontEndConfig.from_json(self.manifest["front_end"])
 
