@@ -77,9 +77,7 @@ class Bundle:
     def front_end(self) -> FrontEndConfig:
         """Raises BundleError where the bundle has none (a network without ECG front end)."""
         if not self.manifest["front_end"]:
-            raise BundleError(
-                f"the bundle '{self.name}' has no front end, so it cannot read ECG: give --input IN.npz"
-            )
+            raise BundleError(f"the bundle '{self.name}' has no front end, so it cannot read ECG: give --input IN.npz")
         return FrontEndConfig.from_json(self.manifest["front_end"])
 
     def compiled(self, target: str) -> Compiled:

@@ -49,7 +49,8 @@ def export(
     model: Checkpoint,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="BUNDLE", help="Folder or .zip to write.")],
     target: Annotated[
-        list[str] | None, typer.Option(metavar="T", help="Put this target's artifact in; repeatable: a bundle is written anew.")
+        list[str] | None,
+        typer.Option(metavar="T", help="Put this target's artifact in; repeatable: a bundle is written anew."),
     ] = None,
     bits: Annotated[int, typer.Option(help="Weight bits, 2 to 8.")] = 8,
     layer_bits: Annotated[
