@@ -223,7 +223,8 @@ def test_bad_input_gets_one_clear_sentence(cli: Run, graph_file: Path, spikes: P
 def test_a_device_that_vanishes_ends_with_what_was_recorded(cli: Run, tmp_path: Path) -> None:
     ecg = synthetic_ecg(30.0)
     faults = parse_faults("disconnect=20")
-    device = Wearable(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=0, faults=faults)
+    # Paced, since at full speed all would stand in the port's buffers and go with the cable before anyone reads.
+    device = Wearable(ecg.counts, ecg.rate_hz, ecg.gain_per_mv, ecg.lead, ecg.name, speed=20, faults=faults)
     with serve_wearable(device) as port:
         code, out, err = cli("stream", BUNDLE, "--port", port, "--target", "integer", "--record", tmp_path / "rec")
     assert code == 1 and err.startswith("cortexcore: ") and "broken" in out
