@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cortexcore.errors import CortexCoreError, missing_package
+from cortexcore.train.models.layout import conv_lengths, layout_problems
 
 try:
     import snntorch as snn
@@ -57,12 +58,7 @@ class ConvSNNConfig:
         for name in ("filters", "kernels", "strides"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         whole = (self.channels, self.length, self.features, self.classes, self.hidden)
-        pairs = (self.filters, self.kernels, self.strides)
-        problems = []
-        if any(n < 1 for n in whole) or any(len(pair) != 2 or min(pair) < 1 for pair in pairs):
-            problems.append("sizes must be positive and filters, kernels and strides two each")
-        elif min(self.lengths) < 1:
-            problems.append(f"a window of {self.length} samples is too short for kernels {self.kernels}")
+        problems = layout_problems(whole, self.length, self.filters, self.kernels, self.strides)
         if not (0 < self.beta < 1 and 0 < self.beta_out < 1):
             problems.append(f"beta {self.beta} and beta_out {self.beta_out} must lie in (0, 1)")
         if not (self.input_scale > 0 and self.surrogate_slope > 0 and 0 <= self.dropout < 1):
@@ -73,8 +69,7 @@ class ConvSNNConfig:
     @property
     def lengths(self) -> tuple[int, int]:
         """Positions after each convolution."""
-        first = (self.length - self.kernels[0]) // self.strides[0] + 1
-        return first, (first - self.kernels[1]) // self.strides[1] + 1
+        return conv_lengths(self.length, self.kernels, self.strides)
 
 
 class ConvSNN(nn.Module):
